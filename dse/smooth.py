@@ -59,3 +59,8 @@ def ceiling(value):
     Its gradient is zero: how heads and experts split is a matter of whole chips.
     """
     return jnp.ceil(value - 1e-5)
+
+
+def stated(value, otherwise):
+    """A stated value, or what stands for it where a spec leaves it out (never ``or``: 0 counts)."""
+    return otherwise if value is None else value

@@ -18,6 +18,7 @@ class Formats(eqx.Module):
     head_bytes: float
     kv_bytes: float
     activation_bytes: float
+    dispatch_bytes: float  # activations on their way to experts
     math: dict[str, dict[str, float]]  # use (attention, projection, expert) -> format -> share
 
 

@@ -7,12 +7,14 @@ scale per 32 values. ``fp4`` is scale-free, for reproducing papers that count it
 
 from typing import NamedTuple
 
+from dse.specs.schema import SpecError, nearest
+
 
 class Format(NamedTuple):
-    """How a number format is stored and on which arrays it can be multiplied."""
+    """How a number format is stored and on which arrays it is multiplied."""
 
     bits: float
-    stand_ins: tuple[str, ...]  # arithmetic that multiplies it, narrowest first
+    arithmetic: tuple[str, ...]  # preferred first; a chip uses the first it has
 
     @property
     def bytes(self) -> float:
@@ -20,25 +22,33 @@ class Format(NamedTuple):
         return self.bits / 8
 
 
+# Activations are quantized to the arithmetic on the fly; 4-bit integers run as W4A8.
 FORMATS = {
     "bf16": Format(16.0, ("bf16",)),
     "fp8": Format(8.0, ("fp8", "bf16")),
     "int8": Format(8.0, ("int8", "fp8", "bf16")),
-    "int4": Format(4.5, ("fp4", "int8", "fp8", "bf16")),
+    "int4": Format(4.5, ("fp8", "int8", "bf16")),
     "fp4": Format(4.0, ("fp4", "fp8", "int8", "bf16")),
     "nvfp4": Format(4.5, ("fp4", "fp8", "int8", "bf16")),
     "mxfp4": Format(4.25, ("fp4", "fp8", "int8", "bf16")),
 }
 
 
-def math_of(stored: str, activations: str, available) -> str:
-    """The narrowest arithmetic of a chip that can multiply two stored formats.
+def format_of(name: str, where: str = "format") -> Format:
+    """A format by name.
 
-    The wider operand decides: 4-bit weights with bf16 activations are multiplied in bf16. A chip
-    without that arithmetic uses the next wider one it has (H100 multiplies NVFP4 weights in fp8).
+    Raises:
+        SpecError: unknown name, with the nearest known one.
     """
-    wider = max(stored, activations, key=lambda name: FORMATS[name].bits)
-    for name in FORMATS[wider].stand_ins:
-        if name in available:
-            return name
-    return "bf16" if "bf16" in available else next(iter(available))
+    if name not in FORMATS:
+        raise SpecError(where, [f"{name!r} is not a number format{nearest(name, FORMATS)}"])
+    return FORMATS[name]
+
+
+def arithmetic_of(name: str, available) -> str:
+    """The arithmetic a chip multiplies a stored format in.
+
+    The first of the format's preferences that the chip has (H100 multiplies NVFP4 weights in
+    fp8); a chip with none of them uses its first format.
+    """
+    return next((a for a in format_of(name).arithmetic if a in available), next(iter(available)))

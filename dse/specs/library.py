@@ -51,6 +51,7 @@ def add_folder(folder: str | pathlib.Path) -> None:
         raise SpecError("--specs", [f"{folder}: no such folder"])
     _extra.insert(0, path)
     folder_of.cache_clear()
+    _aliases.cache_clear()
     read_file.cache_clear()
 
 
@@ -85,20 +86,21 @@ def names(kind: str) -> list[str]:
 
 def locate(kind: str, name: str) -> pathlib.Path:
     """The file of a named spec, or of a path to one; aliases count as names."""
+    known = folder_of(kind)
+    if name in known:
+        return known[name]
     as_path = pathlib.Path(name)
+    aliased = _aliases(kind).get(name.lower()) if not name.endswith(".toml") else None
+    if aliased:
+        return known[aliased]
     if name.endswith(".toml") or as_path.parent != pathlib.Path():
         if as_path.is_file():
             return as_path
         raise SpecError(name, [f"{name}: no such file"])
-    known = folder_of(kind)
-    if name in known:
-        return known[name]
-    aliased = _aliases(kind).get(name.lower())
-    if aliased:
-        return known[aliased]
     raise SpecError(name, [f"{name!r} is not one of the {kind}{nearest(name, names(kind))}"])
 
 
+@functools.cache
 def _aliases(kind: str) -> dict[str, str]:
     found = {}
     for name, path in folder_of(kind).items():

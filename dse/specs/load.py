@@ -124,7 +124,7 @@ def inherited(kind: str, path: pathlib.Path, seen: tuple[str, ...] = ()):
 
 def _sourced(tree: Any, meta: Mapping, origin: str) -> Any:
     """Every leaf as ``{ value, source, range, note, origin }``; peaks keep their clock beside."""
-    if isinstance(tree, Mapping) and "value" not in tree:
+    if isinstance(tree, Mapping) and not _is_leaf(tree):
         found: dict[str, Any] = {}
         for key, value in tree.items():
             if isinstance(value, Mapping) and "value" in value and "at_clock" in value:
@@ -145,7 +145,7 @@ def _leaf(raw: Any, meta: Mapping, origin: str) -> dict:
 
 
 def _is_leaf(node: Any) -> bool:
-    return isinstance(node, Mapping) and "value" in node
+    return isinstance(node, Mapping) and "value" in node and "kind" not in node
 
 
 def _merged(base: Any, child: Any, path: str, problems: list[str]) -> Any:

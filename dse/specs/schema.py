@@ -96,9 +96,12 @@ def sequence(spec, about: str = ""):
 def rules(spec) -> dict[str, tuple[str, str, Rule]]:
     """File key -> (field name, unit, rule), in the order of the class."""
     found = {}
+    taken = {field.name for field in dataclasses.fields(spec)}
     for field in dataclasses.fields(spec):
         if "rule" in field.metadata:
             key, unit = units.split_suffix(field.name)
+            if key in taken - {field.name}:  # experts_per_token beside experts
+                key, unit = field.name, None
             found[key] = (field.name, unit or "", field.metadata["rule"])
     return found
 
@@ -164,8 +167,13 @@ def _reader(name: str, unit: str, rule: Rule) -> Any:
 
 
 def _read_list(raw: Any, unit: str, rule: Rule, fraction: bool) -> list[Value]:
+    shared = {}
+    if isinstance(raw, Mapping):
+        shared = {k: v for k, v in raw.items() if k in ("source", "origin", "note")}
+        raw = raw.get("value")
     if not isinstance(raw, (list, tuple)):
         raise units.UnitError(f"{raw!r}: wanted a list of numbers")
+    raw = [item if isinstance(item, Mapping) else {"value": item} | shared for item in raw]
     return [read_value(item, unit, rule, fraction) for item in raw]
 
 

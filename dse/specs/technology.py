@@ -82,7 +82,7 @@ class LinkTechnology(eqx.Module):
     phy_latency_s: float = number("one end", positive=True)
     switch_latency_s: float = number("one switch traversal")
     switch_j_per_byte: float = number("one switch traversal")
-    switch_usd_s_per_byte: float = number("switch silicon and trays, per byte/s of chip bandwidth")
+    switch_price_usd_s_per_byte: float = number("switch silicon and trays, per byte/s of a chip")
     maximum_reach_m: float = number("longest channel", positive=True)
     flight_s_per_m: float = number("time of flight")
     synchronization_s: float = number("clock crossing and framing per stage")

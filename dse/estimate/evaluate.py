@@ -1,0 +1,107 @@
+"""`evaluate`: names or specs in, one estimate out; float64, compiled once per structure."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+
+from dse.estimate.prepare import Choices, context_of, deploy
+from dse.estimate.step import Design, Estimate, Scenario, estimate_step
+from dse.specs import load
+from dse.specs.deployment import Deployment
+from dse.specs.hardware import HardwareSpec
+from dse.specs.network import ModelSpec
+from dse.specs.schema import SpecError, nearest
+from dse.specs.workload import Workload
+
+FIDELITIES = ("sol", "calibrated")
+POWER_SCOPES = ("accelerator", "system", "facility")
+
+
+def evaluate(
+    hardware: str | load.Loaded | HardwareSpec,
+    model: str | load.Loaded | ModelSpec,
+    workload: str | load.Loaded | Workload,
+    deployment: Deployment | Choices | None = None,
+    *,
+    fidelity: str | None = None,
+    power_scope: str = "system",
+    overlap: float | None = None,
+    exponent: float | None = None,
+) -> Estimate:
+    """One decode operating point.
+
+    Names are loaded from the spec library. Given specs and a `Deployment` whose leaves are traced,
+    it may be called under `jax.jit`, `jax.grad` and `jax.vmap`.
+
+    Args:
+        hardware: a chip: name, loaded spec, or spec.
+        model: a model, likewise.
+        workload: a workload, likewise.
+        deployment: splits, batch and formats; `Choices` (or None) takes defaults for the rest.
+        fidelity: ``"sol"`` or ``"calibrated"``; None: calibrated where the chip names a style
+            other than speed of light, else speed of light.
+        power_scope: ``"accelerator"``, ``"system"`` or ``"facility"``.
+        overlap: 0 (operators follow one another) to 1 (everything overlaps).
+        exponent: None for the hard maximum, else the exponent of a smooth one (for gradients).
+
+    Returns:
+        The estimate; every leaf a scalar array in the unit of its name.
+
+    Raises:
+        SpecError: an unknown name, a split that cannot exist, a value out of range.
+    """
+    check_word("fidelity", fidelity, (None, *FIDELITIES))
+    check_word("power_scope", power_scope, POWER_SCOPES)
+    fidelity = fidelity or default_fidelity(hardware)
+    design, scenario = prepared(hardware, model, workload, deployment)
+    if overlap is not None:
+        changed = dataclasses.replace(design.deployment, overlap=overlap)
+        design = Design(design.hardware, changed)
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((design, scenario))):
+        return estimate_step(design, scenario, fidelity, power_scope, exponent)
+    with jax.enable_x64(True):
+        return _compiled(fidelity, power_scope, exponent)(design, scenario)
+
+
+def check_word(name: str, word: Any, known: tuple) -> None:
+    """Refuse a word that is none of the known ones."""
+    if word not in known:
+        raise SpecError(name, [f"{word!r} is unknown{nearest(word, [k for k in known if k])}"])
+
+
+def prepared(hardware, model, workload, deployment=None) -> tuple[Design, Scenario]:
+    """The design and scenario of an evaluation, names loaded and defaults filled in."""
+    chip = _spec("chips", hardware)
+    network = _spec("models", model)
+    load_shape = _spec("workloads", workload)
+    if isinstance(deployment, Deployment):
+        context = context_of(load_shape)
+    else:
+        deployment, context = deploy(chip, network, load_shape, deployment or Choices())
+    return Design(chip, deployment), Scenario(network, context, load_shape.reserve_fraction)
+
+
+def default_fidelity(hardware) -> str:
+    """``calibrated`` where the chip's style states fixed times or efficiencies, else ``sol``."""
+    style = _spec("chips", hardware).style
+    stated = (style.layer_s, style.step_s, style.sequence_s, style.sync_small_s, style.sync_large_s)
+    shares = (style.memory_fraction, style.tensor_fraction, style.link_fraction)
+    return "calibrated" if any(s > 0 for s in stated) or any(f < 1 for f in shares) else "sol"
+
+
+def _spec(kind: str, given: Any) -> Any:
+    if isinstance(given, str):
+        return load.load(kind, given).spec
+    return given.spec if isinstance(given, load.Loaded) else given
+
+
+@functools.cache
+def _compiled(fidelity: str, scope: str, exponent: float | None):
+    """One compiled function; JAX keeps one program per structure of its arguments."""
+
+    def step(design: Design, scenario: Scenario) -> Estimate:
+        return estimate_step(design, scenario, fidelity, scope, exponent)
+
+    return jax.jit(step)

@@ -1,0 +1,251 @@
+"""One micro-batch through all layers: the work table times the resource table.
+
+``time = demand * seconds per unit`` and ``energy = demand * joules per unit`` from the same
+demand, so the two cannot disagree about traffic. Inside an operator lanes overlap (maximum) and
+fixed times add; operators follow one another. Time follows the fullest chip of a stage, energy
+the mean one.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from dse import smooth
+from dse.estimate.exchange import crossing
+from dse.resources.table import Resources
+from dse.specs.deployment import Deployment
+from dse.specs.technology import ExecutionStyle
+from dse.work.decode import weight_bytes
+from dse.work.table import Op, Scalar
+
+TIME_PARTS = ("weights", "kv_cache", "compute", "communication", "overhead")
+ENERGY_PARTS = ("weights", "kv_cache", "compute", "communication")
+
+
+class Reach(NamedTuple):
+    """What software reaches of nameplate, and its fixed times; ones and zeros at speed of light."""
+
+    memory: Scalar
+    tensor: Scalar
+    link: Scalar
+    layer_s: Scalar
+    step_s: Scalar
+    sequence_s: Scalar
+
+
+def reach_of(style: ExecutionStyle, fidelity: str, stage_chips: Scalar) -> Reach:
+    """The execution style under ``calibrated``; nothing of it under ``sol``."""
+    if fidelity == "sol":
+        return Reach(1.0, 1.0, 1.0, 0.0, 0.0, 0.0)
+    large = jnp.where(stage_chips >= style.sync_large_chips, 1.0, 0.0)
+    sync_s = large * style.sync_large_s + (1 - large) * style.sync_small_s
+    return Reach(
+        style.memory_fraction,
+        style.tensor_fraction,
+        style.link_fraction,
+        style.layer_s + jnp.where(stage_chips > 1, sync_s, 0.0),
+        style.step_s,
+        style.sequence_s,
+    )
+
+
+class Energy(NamedTuple):
+    """Joules on the logic rails and on the memory rail."""
+
+    core: Scalar
+    device: Scalar
+
+
+class Row(NamedTuple):
+    """One operator on one chip, one pass of one layer: a line of the printed op table."""
+
+    op: Op
+    seconds: Scalar
+    parts_s: dict[str, Scalar]  # TIME_PARTS; sums to seconds
+    lanes_s: dict[str, Scalar]  # busy time per lane, for full overlap
+    energy: dict[str, Energy]  # ENERGY_PARTS
+    bytes: dict[str, Scalar]  # weights, kv_cache, activations, links: mean chip
+    flops: Scalar
+    stage_s: Scalar
+    stages: Scalar
+    dependent_s: Scalar
+    crossing_s: Scalar
+    wait_s: Scalar
+    busy_s: Scalar  # arithmetic and memory alone
+
+
+def row(op: Op, d: Deployment, resources: Resources, reach: Reach, exponent=None) -> Row:
+    """Time and energy of one operator. ``exponent`` None: hard maximum; else a p-norm."""
+    streams, bytes_by = _streams(op, d, resources, reach)
+    flops_s = _arithmetic_s(op, d, resources, reach)
+    lanes = {"compute": smooth.maximum(list(flops_s.values()), exponent)}
+    lanes |= {name: weights + cache for name, (weights, cache) in streams.items()}
+    busy_s = smooth.maximum(list(lanes.values()), exponent)
+    dependent_s = op.dependent_ops * resources.seconds["dependent_op"]
+    crossing_s = op.die_crossings * resources.seconds["die_crossing"]
+    wait_s = _wait_s(op, d, resources)
+    fixed_s = dependent_s + crossing_s + wait_s
+    link_s, stage_s, stages, sent = 0.0, 0.0, 0.0, {}
+    if op.exchange is not None:
+        link_s, stage_s, stages, sent = crossing(op.exchange, resources, d.collective, reach.link)
+    bytes_by["links"] = sum(sent.values(), 0.0)
+    parts = _attributed(busy_s, lanes, streams)
+    parts |= {"communication": link_s, "overhead": fixed_s}
+    return Row(
+        op=op,
+        seconds=busy_s + fixed_s + link_s,
+        parts_s=parts,
+        lanes_s=lanes | {"links": link_s, "fixed": fixed_s},
+        energy=_energy(op, d, resources, bytes_by, sent),
+        bytes=bytes_by,
+        flops=op.tensor_flops + op.vector_flops,
+        stage_s=stage_s,
+        stages=stages,
+        dependent_s=dependent_s,
+        crossing_s=crossing_s,
+        wait_s=wait_s,
+        busy_s=busy_s,
+    )
+
+
+def _streams(op: Op, d: Deployment, resources: Resources, reach: Reach):
+    """Seconds of weights and of KV cache per memory tier, and bytes by source of the mean chip."""
+    weights = op.read_values * weight_bytes(op, d)
+    cache = (op.kv_read_values + op.kv_write_values) * d.formats.kv_bytes + op.state_bytes
+    streams = {}
+    for name, tier in resources.tiers.items():
+        per_byte = resources.seconds[name] / reach.memory
+        stripe = d.stripe_fraction if tier.law == "macro" else 1.0
+        streams[name] = (
+            weights * op.weight_skew * d.weights_in[name] * per_byte / stripe,
+            cache * op.kv_skew * d.kv_in[name] * per_byte,
+        )
+    by_source = {"weights": weights, "kv_cache": cache}
+    by_source["activations"] = op.activation_values * d.formats.activation_bytes
+    return streams, by_source
+
+
+def _arithmetic_s(op: Op, d: Deployment, resources: Resources, reach: Reach) -> dict[str, Scalar]:
+    mix = d.formats.math[op.math]
+    tensor = sum(share * resources.seconds[f"tensor_{name}"] for name, share in mix.items())
+    vector = op.vector_flops * resources.seconds["vector"]
+    vector = vector + op.exponentials * resources.seconds["exponential"]
+    return {
+        "tensor": op.tensor_flops * op.flops_skew * tensor / reach.tensor,
+        "vector": vector * op.flops_skew,
+    }
+
+
+def _wait_s(op: Op, d: Deployment, resources: Resources) -> Scalar:
+    """Exposed latency of accesses whose address was unknown: where the weights are."""
+    mean = sum(d.weights_in[name] * resources.seconds[f"wait_{name}"] for name in resources.tiers)
+    return op.memory_waits * mean
+
+
+def _attributed(busy_s, lanes, streams) -> dict[str, Scalar]:
+    """The operator's time goes to the lane that binds it; memory time split by bytes."""
+    weights_s = cache_s = jnp.asarray(0.0)
+    left = busy_s
+    for name, (weights, cache) in streams.items():
+        binds = jnp.where((lanes[name] >= busy_s) & (left > 0), 1.0, 0.0)
+        share = smooth.ratio(weights, weights + cache)
+        taken = binds * left
+        weights_s = weights_s + taken * share
+        cache_s = cache_s + taken * (1 - share)
+        left = left - taken
+    # A smooth maximum leaves a remainder above every lane; arithmetic takes it.
+    return {"weights": weights_s, "kv_cache": cache_s, "compute": left}
+
+
+def _energy(op: Op, d: Deployment, resources: Resources, bytes_by, sent) -> dict[str, Energy]:
+    core, device = resources.core_j, resources.device_j
+
+    def moved(amount: Scalar, placed: dict[str, Scalar]) -> Energy:
+        return Energy(
+            sum(amount * placed[name] * core[name] for name in resources.tiers),
+            sum(amount * placed[name] * device[name] for name in resources.tiers),
+        )
+
+    mix = d.formats.math[op.math]
+    tensor_j = sum(share * core[f"tensor_{name}"] for name, share in mix.items())
+    compute = op.tensor_flops * tensor_j + op.vector_flops * core["vector"]
+    compute = compute + op.exponentials * core["exponential"]
+    compute = compute + bytes_by["activations"] * core["activation"]
+    link = sum((size * core[name] for name, size in sent.items()), 0.0)
+    return {
+        "weights": moved(bytes_by["weights"], d.weights_in),
+        "kv_cache": moved(bytes_by["kv_cache"], d.kv_in),
+        "compute": Energy(compute, 0.0),
+        "communication": Energy(link, 0.0),
+    }
+
+
+class Pass(NamedTuple):
+    """All layers, one micro-batch: sums over the op table."""
+
+    seconds: Scalar
+    parts_s: dict[str, Scalar]
+    busy_s: Scalar  # time in which arrays or memory work
+    energy: dict[str, Energy]
+    bytes: dict[str, Scalar]
+    flops: Scalar
+    path: dict[str, tuple[Scalar, Scalar]]  # critical path: stage -> (count, seconds)
+    switch_j: Scalar
+
+
+def total(rows: list[Row], d: Deployment, resources: Resources, reach: Reach, layers) -> Pass:
+    """Sum the op table over layers, add the style's fixed times, and apply overlap."""
+    parts = {part: sum(r.op.layers * r.parts_s[part] for r in rows) for part in TIME_PARTS}
+    rank_sequences = d.batch / d.micro_batches / d.dp
+    software_s = layers * reach.layer_s + reach.step_s + rank_sequences * reach.sequence_s
+    parts["overhead"] = parts["overhead"] + software_s
+    apart_s = sum(parts.values())
+    lane_names = rows[0].lanes_s
+    lane_sums = {n: sum(r.op.layers * r.lanes_s[n] for r in rows) for n in lane_names}
+    together_s = smooth.maximum([*lane_sums.values(), software_s])
+    seconds = apart_s + d.overlap * (together_s - apart_s)
+    scale = smooth.ratio(seconds, apart_s)
+    busy = parts["weights"] + parts["kv_cache"] + parts["compute"]
+    energy = {
+        part: Energy(
+            sum(r.op.layers * r.energy[part].core for r in rows),
+            sum(r.op.layers * r.energy[part].device for r in rows),
+        )
+        for part in ENERGY_PARTS
+    }
+    names = ("weights", "kv_cache", "activations", "links")
+    return Pass(
+        seconds=seconds,
+        parts_s={part: value * scale for part, value in parts.items()},
+        busy_s=busy * scale,
+        energy=energy,
+        bytes={name: sum(r.op.layers * r.bytes[name] for r in rows) for name in names},
+        flops=sum(r.op.layers * r.flops for r in rows),
+        path=_path(rows, parts, software_s),
+        switch_j=_switch_j(rows, resources),
+    )
+
+
+def _path(rows, parts, software_s) -> dict[str, tuple[Scalar, Scalar]]:
+    def summed(field):
+        return sum(r.op.layers * getattr(r, field) for r in rows)
+
+    stage_s = summed("stage_s")
+    return {
+        "memory streaming": (1.0, parts["weights"] + parts["kv_cache"]),
+        "arithmetic": (1.0, parts["compute"]),
+        "link stages": (summed("stages"), stage_s),
+        "link serialization": (summed("stages"), parts["communication"] - stage_s),
+        "die crossings": (sum(r.op.layers * r.op.die_crossings for r in rows),
+                          summed("crossing_s")),
+        "dependent operations": (sum(r.op.layers * r.op.dependent_ops for r in rows),
+                                 summed("dependent_s")),
+        "memory latency": (sum(r.op.layers * r.op.memory_waits for r in rows), summed("wait_s")),
+        "software": (1.0, software_s),
+    }  # fmt: skip
+
+
+def _switch_j(rows, resources: Resources) -> Scalar:
+    sent = sum(r.op.layers * r.bytes["links"] for r in rows)
+    fabric = resources.fabrics.get("scale_up")
+    return 0.0 if fabric is None else sent * fabric.switch_j_per_byte

@@ -1,0 +1,359 @@
+"""One decode operating point: both goals, power, money, every margin, each with its breakdown."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from dse import smooth
+from dse.estimate import limits, passes, power
+from dse.estimate.limits import Limit
+from dse.resources.provision import provision
+from dse.resources.table import Resources, Scalar
+from dse.specs.deployment import Deployment
+from dse.specs.hardware import HardwareSpec
+from dse.specs.network import ModelSpec
+from dse.work import decode
+from dse.work.split import Context
+from dse.work.table import Op
+
+SCOPES = ("movement", "accelerator", "system", "facility")
+ENERGY_PARTS = ("weights", "kv_cache", "compute", "communication", "static", "host", "prefill")
+
+
+class Scenario(NamedTuple):
+    """What we are given: the network, lengths, and memory kept free."""
+
+    model: ModelSpec
+    context: Context
+    reserve_fraction: Scalar
+
+
+class Design(NamedTuple):
+    """What we choose: hardware and deployment."""
+
+    hardware: HardwareSpec
+    deployment: Deployment
+
+
+class Estimate(eqx.Module):
+    """One operating point, all leaves arrays. Breakdowns sum to what they break down."""
+
+    tpot_s: Scalar
+    step_s: Scalar
+    user_tokens_per_s: Scalar
+    system_tokens_per_s: Scalar
+    system_tokens_per_s_per_w: Scalar
+    j_per_token: Scalar
+    power_w: Scalar
+    chip_power_w: Scalar
+    time_breakdown_s: dict[str, Scalar]
+    energy_breakdown_j: dict[str, Scalar]
+    j_per_token_by_scope: dict[str, Scalar]
+    bytes_per_step: dict[str, Scalar]
+    flops_per_step: Scalar
+    critical_path: dict[str, tuple[Scalar, Scalar]]
+    capacity: dict[str, tuple[Scalar, Scalar]]
+    limits: dict[str, Limit]
+    load: Scalar
+    throttled_fraction: Scalar
+    junction_k: Scalar
+    clock_hz: Scalar
+    voltage_v: Scalar
+    area_mm2: dict[str, Scalar]
+    silicon_mm2: Scalar
+    die_power_density_w_per_mm2: Scalar
+    cost_usd: Scalar
+    bom_usd: dict[str, Scalar]
+    usd_per_million_tokens: Scalar
+    prefill_j_per_output_token: Scalar
+    prefill_chips: Scalar
+    chips: Scalar
+    users_in_flight: Scalar
+
+    @property
+    def mm2_per_token_per_s(self) -> Scalar:
+        """Silicon of the replica per token/s it makes."""
+        return self.silicon_mm2 / self.system_tokens_per_s
+
+
+class Timing(NamedTuple):
+    """A pass turned into a step of all users."""
+
+    step_s: Scalar
+    parts_s: dict[str, Scalar]
+    passes: Scalar  # micro-batches that cross a stage per step
+    load: Scalar
+
+
+def op_table(design: Design, scenario: Scenario, fidelity: str, exponent=None):
+    """The rows of the op table, and what they were computed from."""
+    hardware, d = design
+    resources = provision(hardware, d.chips)
+    reach = passes.reach_of(hardware.style, fidelity, d.stage_chips)
+    ops = decode.decode_ops(scenario.model, scenario.context, d)
+    return [passes.row(op, d, resources, reach, exponent) for op in ops], resources, reach, ops
+
+
+def estimate_step(
+    design: Design, scenario: Scenario, fidelity: str = "sol", scope: str = "system", exponent=None
+) -> Estimate:
+    """The traced inner function: one operating point, differentiable and mappable.
+
+    Args:
+        design: hardware and deployment; every number a scalar leaf.
+        scenario: model, context, reserve.
+        fidelity: ``"sol"`` or ``"calibrated"`` (static).
+        scope: ``"accelerator"``, ``"system"`` or ``"facility"`` (static).
+        exponent: None for the hard maximum over lanes, else the exponent of a p-norm.
+    """
+    hardware, d = design
+    rows, resources, reach, ops = op_table(design, scenario, fidelity, exponent)
+    layers = sum(group.layers for group in scenario.model.groups) + d.draft_layers
+    one = passes.total(rows, d, resources, reach, layers)
+    timing = _pipelined(one, hardware, d)
+    ahead = _prefill(hardware, scenario, resources, reach, d)
+    timing = _with_prefill(timing, ahead, d)
+    per_chip = timing.passes / d.pp
+    demand = power.Demand(
+        core_j=sum(e.core for e in one.energy.values()) * per_chip + ahead.step_core_j,
+        device_j=sum(e.device for e in one.energy.values()) * per_chip,
+        busy_s=one.busy_s * per_chip + ahead.step_s,
+        step_s=timing.step_s,
+    )
+    state = power.board(demand, hardware, resources)
+    capacity = _capacity(ops, scenario, d, resources)
+    return _assembled(
+        _Parts(design, scenario, resources, one, timing, ahead, state, capacity), scope
+    )
+
+
+# --- pipeline -----------------------------------------------------------------------------------
+
+
+def _pipelined(one: passes.Pass, hardware: HardwareSpec, d: Deployment) -> Timing:
+    """A pass is one micro-batch through all stages; a step gives every user a token.
+
+    A stage slot is the pass over the stages, longer where stages are uneven (``fill``). Users of M
+    micro-batches wait ``max(pass, M slots)``: up to M = P the pipe has room, beyond it they queue.
+    """
+    fill = 1.0
+    if hardware.pipeline_fill_fraction is not None:
+        # One stage is always even; many stages approach the stated fill.
+        fill = 1 - (1 - hardware.pipeline_fill_fraction) * (1 - 1 / d.pp)
+    slot_s = one.seconds / d.pp / fill
+    step_s = jnp.maximum(one.seconds, d.micro_batches * slot_s)
+    parts = dict(one.parts_s)
+    parts["overhead"] = parts["overhead"] + step_s - one.seconds
+    load = d.micro_batches * one.seconds / d.pp / step_s
+    return Timing(step_s, parts, d.micro_batches, load)
+
+
+# --- prefill ------------------------------------------------------------------------------------
+
+
+class Prefill(NamedTuple):
+    """Prompt processing beside decode, per decode step and chip, or on chips of its own."""
+
+    step_s: Scalar
+    step_core_j: Scalar
+    j_per_output_token: Scalar  # core rail, before conversion: added where it runs
+    chips: Scalar  # separate prefill chips per decode replica
+    request_s: Scalar  # on one replica
+
+
+def _prefill(hardware, scenario: Scenario, resources: Resources, reach, d: Deployment) -> Prefill:
+    """``2 parameters x input`` plus causal attention, on arrays at the style's efficiency.
+
+    Interleaved prefill stretches every step by its share; disaggregated prefill runs on chips of
+    the same kind at full load, counted in power, silicon and money.
+    """
+    context = scenario.context
+    flops, attention_flops = prefill_flops(scenario.model, context.input_tokens, d)
+    mix, attention_mix = d.formats.math["expert"], d.formats.math["attention"]
+    second = _mean(resources.seconds, mix) * flops
+    second = second + _mean(resources.seconds, attention_mix) * attention_flops
+    joule = _mean(resources.core_j, mix) * flops
+    joule = joule + _mean(resources.core_j, attention_mix) * attention_flops
+    request_s = second / reach.tensor / d.chips
+    requests_per_step = d.batch * d.accepted / context.output_tokens
+    interleaved = 1.0 if d.prefill == "interleaved" else 0.0
+    chips = 0.0
+    if d.prefill == "disaggregated":
+        chips = requests_per_step * request_s * d.chips  # times 1 / step, filled in later
+    return Prefill(
+        step_s=interleaved * requests_per_step * request_s,
+        step_core_j=interleaved * requests_per_step * joule / d.chips,
+        j_per_output_token=joule / context.output_tokens,
+        chips=chips,
+        request_s=request_s,
+    )
+
+
+def _mean(table: dict[str, Scalar], mix: dict[str, Scalar]) -> Scalar:
+    return sum(share * table[f"tensor_{name}"] for name, share in mix.items())
+
+
+def prefill_flops(model: ModelSpec, input_tokens: Scalar, d: Deployment):
+    """FLOPs of one prompt on one chip: projections, and attention over half the prompt."""
+    from dataclasses import replace
+
+    alone = eqx.tree_at(
+        lambda t: (t.batch, t.micro_batches, t.tp, t.kvp, t.dp, t.pp, t.ep, t.queries),
+        d,
+        (1.0,) * 8,
+    )
+    half = input_tokens / 2
+    context = Context((half,), (1.0,), half, input_tokens, 1.0)
+    ops = decode.decode_ops(model, context, replace(alone, draft_layers=0.0))
+    body = [op for op in ops if op.part != "head"]
+    weights = sum(op.layers * op.tensor_flops for op in body if op.math != "attention")
+    scores = sum(op.layers * op.tensor_flops for op in body if op.math == "attention")
+    return weights * input_tokens, scores * input_tokens
+
+
+def _with_prefill(timing: Timing, ahead: Prefill, d: Deployment) -> Timing:
+    parts = dict(timing.parts_s)
+    parts["overhead"] = parts["overhead"] + ahead.step_s
+    return timing._replace(step_s=timing.step_s + ahead.step_s, parts_s=parts)
+
+
+# --- capacity -----------------------------------------------------------------------------------
+
+
+def _capacity(ops: list[Op], scenario: Scenario, d: Deployment, resources: Resources):
+    """Bytes resident on the fullest chip, per tier: weights, and KV of all users in flight.
+
+    Lengths are those at the end of generation, plus the reserve; stages split layers evenly.
+    """
+    weights = sum(decode.stored_bytes(op, d) for op in ops) / d.pp
+    values = sum(op.layers * op.kv_stored_values * op.kv_skew for op in ops)
+    states = sum(op.layers * op.state_stored_bytes for op in ops)
+    per_sequence = values * d.formats.kv_bytes + states
+    cache = per_sequence * d.batch / d.dp / d.pp * (1 + scenario.reserve_fraction)
+    return {name: weights * d.weights_in[name] + cache * d.kv_in[name] for name in resources.tiers}
+
+
+# --- assembly -----------------------------------------------------------------------------------
+
+
+class _Parts(NamedTuple):
+    design: Design
+    scenario: Scenario
+    resources: Resources
+    one: passes.Pass
+    timing: Timing
+    ahead: Prefill
+    state: power.Board
+    capacity: dict[str, Scalar]
+
+
+def _assembled(p: _Parts, scope: str) -> Estimate:
+    hardware, d = p.design
+    step_s = p.state.step_s
+    tokens = d.batch * d.accepted
+    rate = tokens / step_s
+    extra_chips = p.ahead.chips / step_s if d.prefill == "disaggregated" else 0.0
+    energy = _energy(p, tokens, scope)
+    j_per_token = sum(energy.values())
+    silicon = hardware.die_mm2 * hardware.dies * (d.chips + extra_chips)
+    cost = (sum(p.resources.cost_usd.values()) + hardware.host.cost_usd) * (d.chips + extra_chips)
+    parts = dict(p.timing.parts_s)
+    parts["overhead"] = parts["overhead"] + step_s - p.timing.step_s  # throttled: waiting
+    heat, _ = limits.heat_flux(hardware, p.state)
+    by_scope = {name: _scoped(p, tokens, name) for name in SCOPES}
+    return Estimate(
+        tpot_s=step_s / d.accepted,
+        step_s=step_s,
+        user_tokens_per_s=d.accepted / step_s,
+        system_tokens_per_s=rate,
+        system_tokens_per_s_per_w=1 / j_per_token,
+        j_per_token=j_per_token,
+        power_w=j_per_token * rate,
+        chip_power_w=p.state.board_w,
+        time_breakdown_s=parts,
+        energy_breakdown_j=energy,
+        j_per_token_by_scope=by_scope,
+        bytes_per_step={k: v * p.timing.passes * d.stage_chips for k, v in p.one.bytes.items()},
+        flops_per_step=p.one.flops * p.timing.passes * d.stage_chips,
+        critical_path=p.one.path,
+        capacity={n: (used, p.resources.tiers[n].capacity_bytes) for n, used in p.capacity.items()},
+        limits=limits.limits(hardware, p.resources, d, p.state, p.capacity),
+        load=p.timing.load,
+        throttled_fraction=1 - p.timing.step_s / step_s,
+        junction_k=p.state.junction_k,
+        clock_hz=p.resources.clock_hz,
+        voltage_v=_voltage(hardware),
+        area_mm2=p.resources.area_mm2,
+        silicon_mm2=silicon,
+        die_power_density_w_per_mm2=heat,
+        cost_usd=cost,
+        bom_usd=p.resources.cost_usd,
+        usd_per_million_tokens=_usd_per_token(p, cost, by_scope["facility"], rate) * 1e6,
+        prefill_j_per_output_token=p.ahead.j_per_output_token * p.state.core_factor,
+        prefill_chips=extra_chips,
+        chips=d.chips,
+        users_in_flight=d.batch,
+    )
+
+
+def _voltage(hardware: HardwareSpec) -> Scalar:
+    from dse.resources import logic
+
+    return logic.voltage_v(hardware)
+
+
+def _board_energy(p: _Parts, tokens: Scalar) -> dict[str, Scalar]:
+    """Joules per token at the board input, by cause; static is all that time costs."""
+    d, state = p.design.deployment, p.state
+    scale = p.timing.passes * d.stage_chips / tokens
+    energy = {
+        part: (e.core * state.core_factor + e.device * state.device_factor) * scale
+        for part, e in p.one.energy.items()
+    }
+    dynamic = sum(energy.values())
+    interleaved = p.ahead.step_core_j * state.core_factor * d.chips / tokens
+    total = state.board_w * state.step_s * d.chips / tokens
+    energy["static"] = total - dynamic - interleaved
+    energy["prefill"] = interleaved
+    if d.prefill == "disaggregated":
+        # Prefill chips run at full load: arithmetic and their own static power while they work.
+        busy = p.ahead.chips / tokens
+        static = energy["static"] * tokens / state.step_s / d.chips
+        energy["prefill"] = p.ahead.j_per_output_token * state.core_factor + static * busy
+    return energy
+
+
+def _energy(p: _Parts, tokens: Scalar, scope: str) -> dict[str, Scalar]:
+    """The breakdown at a scope: supplies, fans and PUE scale every cause; host is added."""
+    hardware, d = p.design
+    energy = _board_energy(p, tokens)
+    if scope == "accelerator":
+        return energy | {"host": 0.0 * p.state.step_s}
+    factor = power.system_factor(hardware)
+    if scope == "facility":
+        factor = factor * hardware.cooling.pue
+    fabrics = p.resources.fabrics.values()
+    switch_w = sum((fabric.switch_w for fabric in fabrics), 0.0)
+    host = power.host_w(hardware, p.state.board_w, d.chips, switch_w)
+    host_j = host * p.state.step_s * d.chips / tokens
+    switched = p.one.switch_j * p.timing.passes * d.stage_chips / tokens
+    energy["communication"] = energy["communication"] + switched
+    return {part: value * factor for part, value in (energy | {"host": host_j}).items()}
+
+
+def _scoped(p: _Parts, tokens: Scalar, scope: str) -> Scalar:
+    if scope == "movement":
+        board = _board_energy(p, tokens)
+        return board["weights"] + board["kv_cache"] + board["communication"]
+    return sum(_energy(p, tokens, scope).values())
+
+
+def _usd_per_token(p: _Parts, cost_usd: Scalar, facility_j: Scalar, rate: Scalar) -> Scalar:
+    """Depreciation of parts and host over the tokens of a lifetime, plus electricity."""
+    e = p.design.hardware.economics
+    host = p.design.hardware.host.cost_usd * p.design.deployment.chips
+    capital = (cost_usd - host) * e.markup + host
+    return smooth.ratio(capital, e.lifetime_s * e.utilization_fraction * rate) + (
+        facility_j * e.electricity_usd_per_j
+    )

@@ -1,0 +1,118 @@
+"""A chip as a resource table: seconds, joules, watts, area and money per resource."""
+
+from dse import smooth
+from dse.resources import links, logic, memory, packaging
+from dse.resources.table import Resources, Scalar
+from dse.specs.hardware import HardwareSpec
+
+
+def provision(hardware: HardwareSpec, replica_chips: Scalar = 1.0) -> Resources:
+    """The resource table of one chip in a replica of ``replica_chips``.
+
+    Voltage and clock enter here and nowhere else: rates follow the clock, dynamic energy the
+    square of the voltage, leakage both voltage and (later) temperature.
+    """
+    tiers = {name: memory.provide(name, t, hardware) for name, t in hardware.memory.items()}
+    fabrics = {
+        name: links.provide(name, link, hardware, replica_chips)
+        for name, link in hardware.link.items()
+    }
+    seconds, core_j = _arithmetic(hardware)
+    device_j: dict[str, Scalar] = {}
+    for name, tier in tiers.items():
+        seconds[name] = 1 / tier.bytes_per_s
+        # A shipped chip pays exposed memory latency inside its style's measured fixed times.
+        seconds[f"wait_{name}"] = 0.0 if hardware.on_chip is None else tier.latency_s
+        core_j[name], device_j[name] = tier.core_j_per_byte, tier.device_j_per_byte
+    for name, fabric in fabrics.items():
+        seconds[name] = 1 / fabric.bytes_per_s
+        seconds[f"{name}_stage"] = fabric.stage_s
+        seconds[f"{name}_doubling"] = fabric.doubling_s
+        core_j[name] = fabric.core_j_per_byte
+    seconds |= _inside_the_die(hardware)
+    tree_w = logic.clock_tree_w(hardware)
+    floor = hardware.power.clock_floor_fraction
+    return Resources(
+        seconds=seconds,
+        core_j=core_j,
+        device_j=device_j,
+        idle_core_w={
+            "clock_tree": tree_w * floor,
+            "links": sum((f.always_on_w for f in fabrics.values()), 0.0),
+            "uncore": hardware.power.uncore_w,
+        },
+        idle_device_w={name: tier.static_w for name, tier in tiers.items()},
+        leakage_w=_leakage_w(hardware, tiers),
+        gated_clock_w=tree_w * (1 - floor) * hardware.power.activity_fraction,
+        refresh_w={name: tier.refresh_w for name, tier in tiers.items()},
+        tiers=tiers,
+        fabrics=fabrics,
+        area_mm2=area_mm2(hardware, tiers, fabrics),
+        edge_mm={name: part.edge_mm for name, part in {**tiers, **fabrics}.items()},
+        cost_usd=packaging.bill_of_materials_usd(hardware, tiers)
+        | {"switches": sum((f.cost_usd for f in fabrics.values()), 0.0)},
+        clock_hz=logic.clock_hz(hardware),
+        clock_limit_hz=logic.clock_limit_hz(hardware, logic.voltage_v(hardware)),
+    )
+
+
+def _arithmetic(hardware: HardwareSpec) -> tuple[dict[str, Scalar], dict[str, Scalar]]:
+    clock = logic.clock_hz(hardware)
+    per_mac = logic.energy_factor(hardware) * hardware.logic.energy_scale
+    seconds, core_j = {}, {}
+    for name, array in hardware.compute.items():
+        seconds[f"tensor_{name}"] = 1 / (2 * logic.macs(hardware, name) * clock)
+        core_j[f"tensor_{name}"] = array.energy_j_per_mac / 2 * per_mac
+    vector = hardware.vector
+    seconds["vector"] = 1 / (2 * vector.lanes * clock)
+    seconds["exponential"] = 1 / (vector.exponentials * clock)
+    core_j["vector"] = vector.energy_j_per_mac / 2 * per_mac
+    core_j["exponential"] = vector.energy_j_per_mac * per_mac
+    core_j["activation"] = hardware.power.stage_j_per_byte * logic.energy_factor(hardware)
+    return seconds, core_j
+
+
+def _inside_the_die(hardware: HardwareSpec) -> dict[str, Scalar]:
+    """Dependent operations and die crossings; none where a style's fixed times stand for them.
+
+    A crossing is a multicast or reduction over the die: ``(w + h) / v + 2 log2(tiles) / f``.
+    """
+    if hardware.on_chip is None:
+        return {"dependent_op": 0.0, "die_crossing": 0.0}
+    clock = logic.clock_hz(hardware)
+    distance_m = 2 * memory.die_side_mm(hardware) * 1e-3
+    hops = 2 * smooth.log2(hardware.on_chip.tiles)
+    return {
+        "dependent_op": hardware.on_chip.dependent_cycles / clock,
+        "die_crossing": distance_m / logic.wire_m_per_s(hardware) + hops / clock,
+    }
+
+
+def _leakage_w(hardware: HardwareSpec, tiers) -> Scalar:
+    """All silicon leaks; SRAM on its own rail leaks at that rail."""
+    area = hardware.die_mm2 * hardware.dies
+    sram = sum((tier.sram_mm2 for tier in tiers.values()), 0.0)
+    if hardware.power.model == "shipped":
+        return logic.leakage_w(hardware, area, logic.voltage_v(hardware))
+    return logic.leakage_w(hardware, area - sram, logic.voltage_v(hardware)) + logic.leakage_w(
+        hardware, sram, logic.sram_voltage_v(hardware)
+    )
+
+
+def area_mm2(hardware: HardwareSpec, tiers, fabrics) -> dict[str, Scalar]:
+    """What stands on the silicon of one package, part by part."""
+    scale = hardware.logic.area_scale
+    die = hardware.die_mm2 * hardware.dies
+    arrays = sum(
+        array.area_mm2_per_mac * logic.macs(hardware, name) * scale
+        for name, array in hardware.compute.items()
+    )
+    return {
+        "arrays": arrays,
+        "vector": hardware.vector.lanes * hardware.vector.area_mm2_per_lane * scale,
+        **{name: tier.area_mm2 for name, tier in tiers.items()},
+        **{name: fabric.area_mm2 for name, fabric in fabrics.items()},
+        "control": hardware.floorplan.control_mm2 * scale * hardware.dies,
+        "network": hardware.floorplan.noc_fraction * die,
+        "fixed": hardware.floorplan.fixed_fraction * die,
+    }

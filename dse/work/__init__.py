@@ -1,0 +1,1 @@
+"""The software half: how much work a decode step is. Knows no chip."""
