@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from dse.estimate.prepare import Choices, context_of, deploy
+from dse.estimate.prepare import Choices, context_of, deploy, format_names
 from dse.estimate.step import Design, Estimate, Scenario, estimate_step
 from dse.specs import load
 from dse.specs.deployment import Deployment
@@ -19,7 +19,7 @@ FIDELITIES = ("sol", "calibrated")
 POWER_SCOPES = ("accelerator", "system", "facility")
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - the public door; the rest is keyword-only
     hardware: str | load.Loaded | HardwareSpec,
     model: str | load.Loaded | ModelSpec,
     workload: str | load.Loaded | Workload,
@@ -55,14 +55,49 @@ def evaluate(
     check_word("fidelity", fidelity, (None, *FIDELITIES))
     check_word("power_scope", power_scope, POWER_SCOPES)
     fidelity = fidelity or default_fidelity(hardware)
-    design, scenario = prepared(hardware, model, workload, deployment)
-    if overlap is not None:
-        changed = dataclasses.replace(design.deployment, overlap=overlap)
-        design = Design(design.hardware, changed)
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((design, scenario))):
+    given = (hardware, model, workload, deployment)
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(given)):
+        design, scenario = _overlapped(*prepared(*given), overlap)
         return estimate_step(design, scenario, fidelity, power_scope, exponent)
     with jax.enable_x64(True):
-        return _compiled(fidelity, power_scope, exponent)(design, scenario)
+        design, scenario = _overlapped(*prepared(*given), overlap)
+        estimate = _compiled(fidelity, power_scope, exponent)(design, scenario)
+    labels = _labels(*given, design.deployment) | {"fidelity": fidelity, "power_scope": power_scope}
+    return dataclasses.replace(estimate, labels=tuple(labels.items()))
+
+
+def _overlapped(design: Design, scenario: Scenario, overlap: float | None):
+    if overlap is None:
+        return design, scenario
+    check_share("overlap", overlap)
+    return Design(
+        design.hardware, dataclasses.replace(design.deployment, overlap=overlap)
+    ), scenario
+
+
+def _labels(hardware, model, workload, deployment, resolved: Deployment) -> dict[str, str]:
+    """What the estimate is of, in words, for people and JSON."""
+    labels = {}
+    for key, kind, given in (("chip", "chips", hardware), ("model", "models", model),
+                             ("workload", "workloads", workload)):  # fmt: skip
+        if isinstance(given, load.Loaded):
+            labels[key] = given.name
+        else:
+            labels[key] = load.load(kind, given).name if isinstance(given, str) else "given"
+    spec = _spec("models", model)
+    if isinstance(deployment, Choices) or deployment is None:
+        labels |= format_names(spec, deployment or Choices())
+    uses = resolved.formats.math
+    labels |= {
+        f"{use}_math": max(mix, key=lambda a, m=mix: float(m[a])) for use, mix in uses.items()
+    }
+    return labels | {"collective": resolved.collective, "prefill": resolved.prefill}
+
+
+def check_share(name: str, value: float) -> None:
+    """Refuse a share outside 0 to 1."""
+    if not 0 <= value <= 1:
+        raise SpecError(name, [f"{value!r} must lie between 0 and 1"])
 
 
 def check_word(name: str, word: Any, known: tuple) -> None:

@@ -137,15 +137,25 @@ def _heads(model: ModelSpec) -> list[float]:
     return found
 
 
-def formats_of(hardware: HardwareSpec, model: ModelSpec, choices: Choices) -> Formats:
-    """Bytes per value by use, and the arithmetic each use runs in on this chip."""
+def format_names(model: ModelSpec, choices: Choices) -> dict[str, str]:
+    """The storage format of each use: as stated, else as the model is published."""
     plain = choices.weights or model.weights
     said = choices.weights  # a stated weight format also holds for parts the model names apart
-    attention = choices.attention_weights or said or model.attention_weights or plain
-    expert = choices.expert_weights or said or model.expert_weights or plain
-    head = said or model.head_weights or plain
-    cache = choices.kv or model.kv
-    moved = choices.activations or model.activations
+    return {
+        "weights": plain,
+        "attention_weights": choices.attention_weights or said or model.attention_weights or plain,
+        "expert_weights": choices.expert_weights or said or model.expert_weights or plain,
+        "head_weights": said or model.head_weights or plain,
+        "kv": choices.kv or model.kv,
+        "activations": choices.activations or model.activations,
+    }
+
+
+def formats_of(hardware: HardwareSpec, model: ModelSpec, choices: Choices) -> Formats:
+    """Bytes per value by use, and the arithmetic each use runs in on this chip."""
+    names = format_names(model, choices)
+    attention, expert = names["attention_weights"], names["expert_weights"]
+    plain, head, cache, moved = (names[k] for k in ("weights", "head_weights", "kv", "activations"))
     available = list(hardware.compute)
     stated = dict(choices.math or {})
     math_by_use = {}

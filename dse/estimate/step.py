@@ -1,5 +1,6 @@
 """One decode operating point: both goals, power, money, every margin, each with its breakdown."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import equinox as eqx
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 from dse import smooth
 from dse.estimate import limits, passes, power
 from dse.estimate.limits import Limit
+from dse.resources import logic
 from dse.resources.provision import provision
 from dse.resources.table import Resources, Scalar
 from dse.specs.deployment import Deployment
@@ -60,7 +62,8 @@ class Estimate(eqx.Module):
     junction_k: Scalar
     clock_hz: Scalar
     voltage_v: Scalar
-    area_mm2: dict[str, Scalar]
+    area_mm2: Scalar
+    area_breakdown_mm2: dict[str, Scalar]
     silicon_mm2: Scalar
     die_power_density_w_per_mm2: Scalar
     cost_usd: Scalar
@@ -70,11 +73,21 @@ class Estimate(eqx.Module):
     prefill_chips: Scalar
     chips: Scalar
     users_in_flight: Scalar
+    deployment: dict[str, Scalar]
+    placement: dict[str, dict[str, Scalar]]  # weights, kv_cache -> tier -> share
+    extrapolation: dict[str, tuple[Scalar, Scalar]]  # what -> (value, shown in silicon)
+    labels: tuple[tuple[str, str], ...] = eqx.field(static=True, default=())
 
     @property
     def mm2_per_token_per_s(self) -> Scalar:
         """Silicon of the replica per token/s it makes."""
         return self.silicon_mm2 / self.system_tokens_per_s
+
+    def to_dict(self) -> dict:
+        """The JSON of ``dse eval --json``: plain numbers, no NaN or infinity."""
+        from dse.estimate.output import to_dict
+
+        return to_dict(self)
 
 
 class Timing(NamedTuple):
@@ -196,8 +209,6 @@ def _mean(table: dict[str, Scalar], mix: dict[str, Scalar]) -> Scalar:
 
 def prefill_flops(model: ModelSpec, input_tokens: Scalar, d: Deployment):
     """FLOPs of one prompt on one chip: projections, and attention over half the prompt."""
-    from dataclasses import replace
-
     alone = eqx.tree_at(
         lambda t: (t.batch, t.micro_batches, t.tp, t.kvp, t.dp, t.pp, t.ep, t.queries),
         d,
@@ -283,8 +294,9 @@ def _assembled(p: _Parts, scope: str) -> Estimate:
         throttled_fraction=1 - p.timing.step_s / step_s,
         junction_k=p.state.junction_k,
         clock_hz=p.resources.clock_hz,
-        voltage_v=_voltage(hardware),
-        area_mm2=p.resources.area_mm2,
+        voltage_v=logic.voltage_v(hardware),
+        area_mm2=hardware.die_mm2,
+        area_breakdown_mm2=p.resources.area_mm2,
         silicon_mm2=silicon,
         die_power_density_w_per_mm2=heat,
         cost_usd=cost,
@@ -294,13 +306,41 @@ def _assembled(p: _Parts, scope: str) -> Estimate:
         prefill_chips=extra_chips,
         chips=d.chips,
         users_in_flight=d.batch,
+        deployment={name: getattr(d, name) for name in DEPLOYED}
+        | {
+            "accepted": d.accepted,
+            "queries": d.queries,
+            "overlap": d.overlap,
+            "stripe": d.stripe_fraction,
+            "context_tokens": p.scenario.context.attended(),
+        },
+        placement={"weights": d.weights_in, "kv_cache": d.kv_in},
+        extrapolation=_extrapolation(p),
     )
 
 
-def _voltage(hardware: HardwareSpec) -> Scalar:
-    from dse.resources import logic
+DEPLOYED = ("batch", "micro_batches", "tp", "ep", "pp", "dp", "kvp")
+# What no silicon has shown yet: closing terms of the fair studies; estimates by nature.
+SHOWN_SRAM_BYTES_PER_S_PER_BYTE = 0.5e6
+SHOWN_VOLTAGE_V = 0.65
+SHOWN_STAGE_S = 500e-9
 
-    return logic.voltage_v(hardware)
+
+def _extrapolation(p: _Parts) -> dict[str, tuple[Scalar, Scalar]]:
+    """Value and shown limit of each property that a design chip may push beyond silicon."""
+    hardware = p.design.hardware
+    if hardware.power.model == "shipped":
+        return {}
+    found = {"logic voltage below": (logic.voltage_v(hardware), SHOWN_VOLTAGE_V)}
+    for name, tier in p.resources.tiers.items():
+        if tier.law == "macro":
+            density = tier.bytes_per_s / tier.capacity_bytes
+            found[f"{name} TB/s per MB above"] = (-density, -SHOWN_SRAM_BYTES_PER_S_PER_BYTE)
+        if tier.law == "areal":
+            found[f"{name} stacked on logic"] = (-1.0, 0.0)
+    for name, fabric in p.resources.fabrics.items():
+        found[f"{name} link stage below"] = (fabric.stage_s, SHOWN_STAGE_S)
+    return found
 
 
 def _board_energy(p: _Parts, tokens: Scalar) -> dict[str, Scalar]:
