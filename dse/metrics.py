@@ -26,7 +26,7 @@ class Metric:
     @property
     def stem(self) -> str:
         """The name without its unit: what constraints are called."""
-        return units.stem(self.name)
+        return self.name if self.unit else units.stem(self.name)
 
     @property
     def quantity(self) -> str | None:
@@ -74,6 +74,7 @@ METRICS = _index(
         "Energy of the whole replica at the power scope per output token; its breakdown adds up "
         "to it. Only output tokens count.",
         lambda e: e.j_per_token,
+        "joule / token",
     ),
     Metric(
         "system_tokens_per_s",
