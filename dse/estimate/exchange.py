@@ -60,7 +60,8 @@ def _through(label: str, traffic: Traffic, resources: Resources, link_share) -> 
     stage_s = stages * resources.seconds[f"{label}_stage"]
     stage_s = stage_s + doublings * resources.seconds[f"{label}_doubling"]
     sent = traffic.sent_bytes * links.forwarding(fabric, traffic.participants)
-    serial_s = sent * resources.seconds[label] / link_share
+    lanes = links.usable(fabric, traffic.participants)
+    serial_s = sent * resources.seconds[label] / link_share / lanes
     return Crossing(stage_s + serial_s, stage_s, stages, {label: sent})
 
 

@@ -61,6 +61,10 @@ def _reach(resources: Resources, d: Deployment) -> dict[str, Limit]:
             found[f"reach.{name}"] = Limit(
                 fabric.reach_m, fabric.maximum_reach_m, "meter", "fewer chips or a longer link"
             )
+        if fabric.topology == "direct" and None not in (fabric.radix, fabric.lanes):
+            found[f"peers.{name}"] = Limit(
+                fabric.radix - 1, fabric.lanes, "", "more lanes or a smaller radix"
+            )
     return found
 
 

@@ -264,7 +264,7 @@ def _assembled(p: _Parts, scope: str) -> Estimate:
     step_s = p.state.step_s
     tokens = d.batch * d.accepted
     rate = tokens / step_s
-    extra_chips = p.ahead.chips / step_s if d.prefill == "disaggregated" else 0.0
+    extra_chips = _extra_chips(p)
     energy = _energy(p, tokens, scope)
     j_per_token = sum(energy.values())
     silicon = hardware.die_mm2 * hardware.dies * (d.chips + extra_chips)
@@ -364,6 +364,13 @@ def _board_energy(p: _Parts, tokens: Scalar) -> dict[str, Scalar]:
     return energy
 
 
+def _extra_chips(p: _Parts) -> Scalar:
+    """Prefill chips that keep one decode replica busy, when prefill has chips of its own."""
+    if p.design.deployment.prefill != "disaggregated":
+        return 0.0
+    return p.ahead.chips / p.state.step_s
+
+
 def _energy(p: _Parts, tokens: Scalar, scope: str) -> dict[str, Scalar]:
     """The breakdown at a scope: supplies, fans and PUE scale every cause; host is added."""
     hardware, d = p.design
@@ -376,7 +383,7 @@ def _energy(p: _Parts, tokens: Scalar, scope: str) -> dict[str, Scalar]:
     fabrics = p.resources.fabrics.values()
     switch_w = sum((fabric.switch_w for fabric in fabrics), 0.0)
     host = power.host_w(hardware, p.state.board_w, d.chips, switch_w)
-    host_j = host * p.state.step_s * d.chips / tokens
+    host_j = host * p.state.step_s * (d.chips + _extra_chips(p)) / tokens
     switched = p.one.switch_j * p.timing.passes * d.stage_chips / tokens
     energy["communication"] = energy["communication"] + switched
     return {part: value * factor for part, value in (energy | {"host": host_j}).items()}

@@ -25,6 +25,7 @@ def provide(name: str, link: LinkDomain, hardware: HardwareSpec, replica_chips: 
         chips=link.chips,
         topology=link.topology,
         radix=link.radix,
+        lanes=link.lanes,
         in_network_reduction=link.in_network_reduction,
         bytes_per_s=bandwidth,
         stage_s=stage_s,
@@ -115,3 +116,15 @@ def forwarding(fabric: Fabric, participants: Scalar) -> Scalar:
     if fabric.topology == "direct":
         return jnp.maximum(stages(fabric, participants), 1.0)
     return 1.0
+
+
+def usable(fabric: Fabric, participants: Scalar) -> Scalar:
+    """Share of a chip's lanes that a group can use.
+
+    A switch carries any traffic on all lanes. In a direct network each lane belongs to one peer,
+    so a group smaller than the radix leaves the lanes to the others idle.
+    """
+    if fabric.topology != "direct" or fabric.radix is None:
+        return 1.0
+    peers = jnp.maximum(fabric.radix - 1, 1.0)
+    return jnp.clip(participants - 1, 1.0, peers) / peers

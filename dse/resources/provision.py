@@ -68,8 +68,19 @@ def _arithmetic(hardware: HardwareSpec) -> tuple[dict[str, Scalar], dict[str, Sc
     seconds["exponential"] = 1 / (vector.exponentials * clock)
     core_j["vector"] = vector.energy_j_per_mac / 2 * per_mac
     core_j["exponential"] = vector.energy_j_per_mac * per_mac
-    core_j["activation"] = hardware.power.stage_j_per_byte * logic.energy_factor(hardware)
+    core_j["activation"] = _activation_j_per_byte(hardware)
     return seconds, core_j
+
+
+def _activation_j_per_byte(hardware: HardwareSpec) -> Scalar:
+    """Staging of an activation; where arithmetic is spread over the die, its way there and back.
+
+    Multicast in and reduction out cross both sides of the die on the on-chip network.
+    """
+    crossing = 0.0
+    if hardware.on_chip is not None:
+        crossing = hardware.logic.wire_j_per_byte_per_mm * 2 * memory.die_side_mm(hardware)
+    return (hardware.power.stage_j_per_byte + crossing) * logic.energy_factor(hardware)
 
 
 def _inside_the_die(hardware: HardwareSpec) -> dict[str, Scalar]:

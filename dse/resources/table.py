@@ -30,6 +30,7 @@ class Fabric(NamedTuple):
     chips: Scalar
     topology: str
     radix: Scalar | None
+    lanes: Scalar | None
     in_network_reduction: Scalar
     bytes_per_s: Scalar
     stage_s: Scalar  # one exchange between two chips

@@ -44,7 +44,7 @@ def grouped_query(spec: network.GroupedQuery, s: Split, layers: Scalar, norms: S
         tensor_flops=4 * scores * spec.head,
         vector_flops=SCORE_FLOPS * scores,
         exponentials=scores,
-        dependent_ops=4,
+        dependent_ops=3,
         die_crossings=2,
         kv_skew=s.deployment.skew.kv,
         flops_skew=s.deployment.skew.kv,
@@ -65,7 +65,7 @@ def multi_latent(spec: network.MultiLatent, s: Split, layers: Scalar, norms: Sca
     down = _latent_down(spec, s, layers, norms)
     core = _latent_core(spec, s, layers, tokens)
     merged = heads * spec.kv_rank
-    up = Op("latent_up", "attention", layers, use="attention", dependent_ops=2, die_crossings=1)
+    up = Op("latent_up", "attention", layers, use="attention", dependent_ops=1, die_crossings=1)
     up = linear(up, s.rows * heads, spec.kv_rank, spec.nope)  # queries into the latent space
     up = linear(up, s.rows * heads, spec.kv_rank, spec.value)  # values out of it
     up = _shared_over_heads(up, heads, spec.kv_rank * (spec.nope + spec.value))
@@ -82,7 +82,7 @@ def _shared_over_heads(op: Op, heads: Scalar, values_per_head: Scalar) -> Op:
 def _latent_down(spec, s: Split, layers: Scalar, norms: Scalar) -> Op:
     """Query and key-value down-projections (on every chip) and the query up-projection."""
     heads = s.heads(spec.heads)
-    op = Op("latent_down", "attention", layers, use="attention", dependent_ops=3, die_crossings=1)
+    op = Op("latent_down", "attention", layers, use="attention", dependent_ops=2, die_crossings=1)
     per_head = spec.nope + spec.rope
     has_rank = jnp.where(spec.query_rank > 0, 1.0, 0.0)
     op = linear(op, s.rows, s.width, spec.query_rank + spec.kv_rank + spec.rope)
@@ -108,7 +108,7 @@ def _latent_core(spec, s: Split, layers: Scalar, tokens: Scalar) -> Op:
         tensor_flops=2 * scores * (latent + spec.kv_rank),
         vector_flops=SCORE_FLOPS * scores,
         exponentials=scores,
-        dependent_ops=4,
+        dependent_ops=3,
         die_crossings=2,
         kv_skew=s.deployment.skew.kv,
         flops_skew=s.deployment.skew.kv,
@@ -159,7 +159,7 @@ def linear_attention(
     """
     key, value = s.heads(spec.key_heads) * spec.key, s.heads(spec.value_heads) * spec.value
     heads = s.heads(spec.value_heads)
-    op = Op("mixer_in", "attention", layers, use="attention", dependent_ops=3, die_crossings=1)
+    op = Op("mixer_in", "attention", layers, use="attention", dependent_ops=2, die_crossings=1)
     op = linear(op, s.rows, s.width, 2 * key + 2 * value + 2 * heads)
     op = vectors(op, norms + (2 * key + value) * spec.convolution + 2 * heads + spec.value)
     state = heads * spec.key * spec.value
@@ -176,7 +176,7 @@ def state_space(spec: network.StateSpace, s: Split, layers: Scalar, norms: Scala
     heads = s.heads(spec.heads)
     inner = heads * spec.head
     mixed = inner + 2 * spec.groups * spec.state
-    op = Op("mixer_in", "attention", layers, use="attention", dependent_ops=3, die_crossings=1)
+    op = Op("mixer_in", "attention", layers, use="attention", dependent_ops=2, die_crossings=1)
     op = linear(op, s.rows, s.width, inner + mixed + heads)
     op = vectors(op, norms + mixed * (spec.convolution + 1) + 3 * heads + inner)
     state = inner * spec.state
@@ -197,7 +197,7 @@ def _state_op(s: Split, layers, values, bytes_per_value, arithmetic) -> Op:
         state_bytes=2 * s.sequences * values * bytes_per_value,
         state_stored_bytes=values * bytes_per_value,
         vector_flops=STATE_FLOPS * s.rows * arithmetic,
-        dependent_ops=4,
+        dependent_ops=3,
         die_crossings=1,
     )
 

@@ -26,7 +26,7 @@ def gated(spec: network.Gated, s: Split, layers: Scalar, norms: Scalar, skew) ->
 def _dense(spec, s: Split, layers: Scalar, norms: Scalar, matrices: float) -> list[Op]:
     inner = spec.inner / s.slices
     rows = s.stage_rows / s.ep
-    up = Op("ffn_up", "feedforward", layers, dependent_ops=3, die_crossings=1)
+    up = Op("ffn_up", "feedforward", layers, dependent_ops=2, die_crossings=1)
     up = linear(up, rows, s.width, (matrices - 1) * inner, spec.bias)
     down = Op("ffn_down", "feedforward", layers, dependent_ops=1, die_crossings=1)
     down = linear(down, rows, inner, s.width, spec.bias)
@@ -80,7 +80,7 @@ def mixture_of_experts(
         activation_values=slots * (2 * width + spec.matrices * inner),
         tensor_flops=2 * slots * spec.matrices * width * inner,
         vector_flops=slots * inner,
-        dependent_ops=4,
+        dependent_ops=3,
         die_crossings=2,
         memory_waits=1,
         weight_skew=weight_skew,
