@@ -9,6 +9,7 @@ pint's default one a byte is dimensionless and a TFLOP is undefined.
 import functools
 import math
 import re
+from typing import Any
 
 _PREFIXES = {
     "femto": (1e-15, "f"),
@@ -102,7 +103,8 @@ def registry():
     """The pint registry, built on first use (pint costs a quarter second to import)."""
     import pint
 
-    ureg = pint.UnitRegistry(None, cache_folder=None)
+    empty: Any = None  # no default definitions
+    ureg = pint.UnitRegistry(empty, cache_folder=None)
     for name, (factor, symbol) in _PREFIXES.items():
         ureg.define(f"{name}- = {factor!r} = {symbol}-")
     for definition in _DEFINITIONS:

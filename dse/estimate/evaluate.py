@@ -5,6 +5,7 @@ import functools
 from typing import Any
 
 import jax
+from jax.core import Tracer
 
 from dse.estimate.prepare import Choices, context_of, deploy, format_names
 from dse.estimate.step import Design, Estimate, Scenario, estimate_step
@@ -56,7 +57,7 @@ def evaluate(  # noqa: PLR0913 - the public door; the rest is keyword-only
     check_word("power_scope", power_scope, POWER_SCOPES)
     fidelity = fidelity or default_fidelity(hardware)
     given = (hardware, model, workload, deployment)
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(given)):
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(given)):
         design, scenario = _overlapped(*prepared(*given), overlap)
         return estimate_step(design, scenario, fidelity, power_scope, exponent)
     with jax.enable_x64(True):

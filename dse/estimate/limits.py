@@ -61,7 +61,7 @@ def _reach(resources: Resources, d: Deployment) -> dict[str, Limit]:
             found[f"reach.{name}"] = Limit(
                 fabric.reach_m, fabric.maximum_reach_m, "meter", "fewer chips or a longer link"
             )
-        if fabric.topology == "direct" and None not in (fabric.radix, fabric.lanes):
+        if fabric.topology == "direct" and fabric.radix is not None and fabric.lanes is not None:
             found[f"peers.{name}"] = Limit(
                 fabric.radix - 1, fabric.lanes, "", "more lanes or a smaller radix"
             )

@@ -22,9 +22,11 @@ def die_side_mm(hardware: HardwareSpec) -> Scalar:
     return smooth.sqrt(hardware.die_mm2)
 
 
-def _required(name: str, what: str, *values) -> None:
-    if any(value is None for value in values):
+def _required(name: str, what: str, value: Scalar | None) -> Scalar:
+    """A number a law cannot do without."""
+    if value is None:
         raise SpecError(f"memory.{name}", [f"memory.{name}: state {what}"])
+    return value
 
 
 def _network_j_per_byte(tier: MemoryTier, hardware: HardwareSpec) -> Scalar:
@@ -69,20 +71,19 @@ def stack(name: str, tier: MemoryTier, hardware: HardwareSpec) -> Tier:
     less energy per bit, dearer bytes (the trade of RPU, arXiv 2602.18568; exponents estimated).
     """
     t = tier.technology
-    derived = tier.bandwidth_bytes_per_s is None or tier.capacity_bytes is None
-    if derived:
-        _required(name, "stacks, or bandwidth and capacity", tier.stacks,
-                  t.stack_bandwidth_bytes_per_s, t.stack_capacity_bytes)  # fmt: skip
-    bandwidth = tier.bandwidth_bytes_per_s
+    bandwidth, capacity = tier.bandwidth_bytes_per_s, tier.capacity_bytes
     if bandwidth is None:
-        bandwidth = tier.stacks * t.stack_bandwidth_bytes_per_s
-    capacity = tier.capacity_bytes
+        stacks = _required(name, "stacks, or bandwidth and capacity", tier.stacks)
+        per_stack = _required(name, "a stack technology", t.stack_bandwidth_bytes_per_s)
+        bandwidth = stacks * per_stack
     if capacity is None:
-        capacity = tier.stacks * t.stack_capacity_bytes
+        stacks = _required(name, "stacks, or bandwidth and capacity", tier.stacks)
+        capacity = stacks * _required(name, "a stack technology", t.stack_capacity_bytes)
     energy = t.read_j_per_byte
     price = t.price_usd_per_byte
     if tier.ratio_per_s is not None:
-        standard = t.stack_bandwidth_bytes_per_s / t.stack_capacity_bytes
+        per_stack = _required(name, "a stack technology", t.stack_bandwidth_bytes_per_s)
+        standard = per_stack / _required(name, "a stack technology", t.stack_capacity_bytes)
         over = tier.ratio_per_s / standard
         capacity = bandwidth / tier.ratio_per_s
         energy = energy * over ** -smooth.stated(t.ratio_energy_exponent, 0.0)
@@ -108,18 +109,18 @@ def areal(name: str, tier: MemoryTier, hardware: HardwareSpec) -> Tier:
     must leave through the stack.
     """
     t = tier.technology
-    _required(name, "layers", tier.layers)
+    layers = _required(name, "layers", tier.layers)
     area = hardware.die_mm2 * hardware.dies
     bandwidth = tier.bandwidth_bytes_per_s
     if bandwidth is None:
-        _required(name, "areal bandwidth, or bandwidth", tier.areal_bytes_per_s_per_mm2)
-        bandwidth = tier.areal_bytes_per_s_per_mm2 * area
-    layer_area = tier.layers * area
+        areal_rate = tier.areal_bytes_per_s_per_mm2
+        bandwidth = _required(name, "areal bandwidth, or bandwidth", areal_rate) * area
+    layer_area = layers * area
     capacity = tier.capacity_bytes
     if capacity is None:
-        _required(name, "a technology with density", t.density_bytes_per_mm2)
+        density = _required(name, "a technology with density", t.density_bytes_per_mm2)
         used = smooth.ratio(bandwidth, layer_area * t.layer_bandwidth_bytes_per_s_per_mm2)
-        capacity = layer_area * t.density_bytes_per_mm2 * smooth.above(1.0, used)
+        capacity = layer_area * density * smooth.above(1.0, used)
     refresh = smooth.stated(t.refresh_w_per_byte, 0.0) * capacity
     cost = smooth.stated(t.layer_usd_per_mm2, 0.0) * layer_area
     return _device(
@@ -130,29 +131,36 @@ def areal(name: str, tier: MemoryTier, hardware: HardwareSpec) -> Tier:
         refresh_w=refresh,
         refresh_reference_k=t.refresh_temperature_k,
         cost_usd=cost + capacity * t.price_usd_per_byte,
-        bond_yield=smooth.stated(t.bond_yield_fraction, 1.0) ** tier.layers,
+        bond_yield=smooth.stated(t.bond_yield_fraction, 1.0) ** layers,
     )
 
 
-def _bank_j_per_byte(tier: MemoryTier, hardware: HardwareSpec) -> Scalar:
+def _bank_j_per_byte(macro_bytes: Scalar, tier: MemoryTier, hardware: HardwareSpec) -> Scalar:
     """One byte from an SRAM bank: ``e0 + e1 sqrt(bits per bank)``, SRAM rail.
 
     Dally, Turakhia and Han, CACM 2020, level fitted to the TPUv4i table (Jouppi, ISCA 2021).
     """
     process = hardware.logic
-    bits = 8 * tier.macro_bytes
+    bits = 8 * macro_bytes
     bank = process.sram_read_j_per_byte + process.sram_growth_j_per_byte * smooth.sqrt(bits)
     return (bank + tier.technology.read_j_per_byte) * logic.sram_energy_factor(hardware)
+
+
+def _sram(name: str, tier: MemoryTier) -> tuple[Scalar, Scalar]:
+    """(capacity, bytes per macro) of an SRAM tier."""
+    what = "capacity and macro"
+    return _required(name, what, tier.capacity_bytes), _required(name, what, tier.macro_bytes)
 
 
 def _sram_rate(name: str, tier: MemoryTier, hardware: HardwareSpec) -> Scalar:
     """Stated, or width times clock of all macros: the slower of the SRAM and logic clocks."""
     if tier.bandwidth_bytes_per_s is not None:
         return tier.bandwidth_bytes_per_s * logic.clock_hz(hardware) / hardware.nominal_clock_hz
-    _required(name, "port, or bandwidth", tier.port_bytes)
+    capacity, macro_bytes = _sram(name, tier)
+    port = _required(name, "port, or bandwidth", tier.port_bytes)
     limit = logic.sram_clock_limit_hz(hardware, logic.sram_voltage_v(hardware))
     clock = -smooth.maximum([-limit, -logic.clock_hz(hardware)])
-    return tier.capacity_bytes / tier.macro_bytes * tier.port_bytes * clock
+    return capacity / macro_bytes * port * clock
 
 
 def macro(name: str, tier: MemoryTier, hardware: HardwareSpec) -> Tier:
@@ -161,16 +169,16 @@ def macro(name: str, tier: MemoryTier, hardware: HardwareSpec) -> Tier:
     ``mm2/MB = m0 (1 + m1 / sqrt(bits per macro))``, an estimate; products show up to 0.5 TB/s
     per MB, so more is reported as extrapolated.
     """
-    _required(name, "capacity and macro", tier.capacity_bytes, tier.macro_bytes)
+    capacity, macro_bytes = _sram(name, tier)
     process = hardware.logic
-    overhead = 1 + process.macro_overhead / smooth.sqrt(8 * tier.macro_bytes)
-    area = tier.capacity_bytes * process.macro_mm2_per_byte * overhead
+    overhead = 1 + process.macro_overhead / smooth.sqrt(8 * macro_bytes)
+    area = capacity * process.macro_mm2_per_byte * overhead
     return _device(
         tier,
         hardware,
         bytes_per_s=_sram_rate(name, tier, hardware),
-        capacity_bytes=tier.capacity_bytes,
-        core_j_per_byte=_bank_j_per_byte(tier, hardware),
+        capacity_bytes=capacity,
+        core_j_per_byte=_bank_j_per_byte(macro_bytes, tier, hardware),
         device_j_per_byte=0.0,
         area_mm2=area,
         sram_mm2=area,
@@ -179,17 +187,18 @@ def macro(name: str, tier: MemoryTier, hardware: HardwareSpec) -> Tier:
 
 def scratchpad(name: str, tier: MemoryTier, hardware: HardwareSpec) -> Tier:
     """SRAM read over an on-chip network: area and energy grow with the bandwidth delivered."""
-    _required(name, "capacity and macro", tier.capacity_bytes, tier.macro_bytes)
+    capacity, macro_bytes = _sram(name, tier)
     process = hardware.logic
     rate = _sram_rate(name, tier, hardware)
-    area = tier.capacity_bytes * process.scratchpad_mm2_per_byte
+    bank = _bank_j_per_byte(macro_bytes, tier, hardware)
+    area = capacity * process.scratchpad_mm2_per_byte
     area = area + rate * process.scratchpad_delivery_mm2_s_per_byte
     return _device(
         tier,
         hardware,
         bytes_per_s=rate,
-        capacity_bytes=tier.capacity_bytes,
-        core_j_per_byte=_bank_j_per_byte(tier, hardware) + _network_j_per_byte(tier, hardware),
+        capacity_bytes=capacity,
+        core_j_per_byte=bank + _network_j_per_byte(tier, hardware),
         device_j_per_byte=0.0,
         area_mm2=area,
         sram_mm2=area,
@@ -198,14 +207,13 @@ def scratchpad(name: str, tier: MemoryTier, hardware: HardwareSpec) -> Tier:
 
 def board(name: str, tier: MemoryTier, hardware: HardwareSpec) -> Tier:
     """GDDR, LPDDR and DDR devices beside the package: bandwidth and capacity are stated."""
-    _required(name, "bandwidth and capacity", tier.bandwidth_bytes_per_s, tier.capacity_bytes)
     t = tier.technology
     stacks = 0.0 if tier.stacks is None else tier.stacks
     return _device(
         tier,
         hardware,
-        bytes_per_s=tier.bandwidth_bytes_per_s,
-        capacity_bytes=tier.capacity_bytes,
+        bytes_per_s=_required(name, "bandwidth", tier.bandwidth_bytes_per_s),
+        capacity_bytes=_required(name, "capacity", tier.capacity_bytes),
         area_mm2=stacks * smooth.stated(t.stack_phy_mm2, 0.0),
         edge_mm=stacks * smooth.stated(t.stack_edge_mm, 0.0),
     )

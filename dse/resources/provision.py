@@ -114,12 +114,12 @@ def area_mm2(hardware: HardwareSpec, tiers, fabrics) -> dict[str, Scalar]:
     """What stands on the silicon of one package, part by part."""
     scale = hardware.logic.area_scale
     die = hardware.die_mm2 * hardware.dies
-    arrays = sum(
+    parts: list[Scalar] = [
         array.area_mm2_per_mac * logic.macs(hardware, name) * scale
         for name, array in hardware.compute.items()
-    )
+    ]
     return {
-        "arrays": arrays,
+        "arrays": sum(parts),
         "vector": hardware.vector.lanes * hardware.vector.area_mm2_per_lane * scale,
         **{name: tier.area_mm2 for name, tier in tiers.items()},
         **{name: fabric.area_mm2 for name, fabric in fabrics.items()},

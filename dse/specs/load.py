@@ -5,7 +5,7 @@ import dataclasses
 import pathlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from dse import units
 from dse.specs import library, schema
@@ -144,7 +144,7 @@ def _leaf(raw: Any, meta: Mapping, origin: str) -> dict:
     return record
 
 
-def _is_leaf(node: Any) -> bool:
+def _is_leaf(node: Any) -> TypeGuard[Mapping[str, Any]]:
     return isinstance(node, Mapping) and "value" in node and "kind" not in node
 
 
@@ -163,7 +163,7 @@ def _merged(base: Any, child: Any, path: str, problems: list[str]) -> Any:
     return child
 
 
-def _changed_leaf(base: Any, child: dict, path: str, problems: list[str]) -> Any:
+def _changed_leaf(base: Any, child: Mapping, path: str, problems: list[str]) -> Any:
     change = child["value"]
     if not isinstance(change, str) or not (_FACTOR.match(change) or _PERCENT.match(change)):
         return child
@@ -261,7 +261,8 @@ def _resolved(tree: dict, spec, files: list[pathlib.Path], where: str) -> dict:
             problems += [f"{path}: {problem}" for problem in error.problems]
             continue
         files.extend(more)
-        changed = {} if _is_leaf(node) else {k: v for k, v in node.items() if k != "base"}
+        written = isinstance(node, dict) and not _is_leaf(node)
+        changed = {k: v for k, v in node.items() if k != "base"} if written else {}
         table[key] = _merged(found, changed, path, problems)
     if problems:
         raise SpecError(where, problems)

@@ -230,7 +230,7 @@ def model_of(spec) -> Any:
         kind = _reader(name, unit, rule)
         fields[key] = (kind | None, None) if rule.optional else (kind, ...)
     config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
-    model = create_model(spec.__name__, __config__=config, **fields)
+    model: Any = create_model(spec.__name__, __config__=config, **fields)
     model.__spec__ = spec
     return model
 
