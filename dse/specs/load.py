@@ -261,8 +261,8 @@ def _resolved(tree: dict, spec, files: list[pathlib.Path], where: str) -> dict:
             problems += [f"{path}: {problem}" for problem in error.problems]
             continue
         files.extend(more)
-        written = isinstance(node, dict) and not _is_leaf(node)
-        changed = {k: v for k, v in node.items() if k != "base"} if written else {}
+        written = node if isinstance(node, dict) and not _is_leaf(node) else {}
+        changed = {key: value for key, value in written.items() if key != "base"}
         table[key] = _merged(found, changed, path, problems)
     if problems:
         raise SpecError(where, problems)
