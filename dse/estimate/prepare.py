@@ -118,6 +118,20 @@ def deploy(
     return dataclasses.replace(placed, skew=_skew(model, workload, context, placed)), context
 
 
+def unplaced(
+    hardware: HardwareSpec, model: ModelSpec, workload: Workload, choices: Choices
+) -> tuple[Deployment | None, list[str]]:
+    """A deployment whose placement is left open, for sweeps; None and why if it cannot exist."""
+    batch = workload.batch if choices.batch is None else choices.batch
+    formats = formats_of(hardware, model, choices)
+    plain = _plain(choices, batch, choices.tp, formats, _speculation(model, choices))
+    problems = [*_word_problems(hardware, choices), *split_problems(model, plain)]
+    if problems:
+        return None, problems
+    context = context_of(workload, choices.context)
+    return dataclasses.replace(plain, skew=_skew(model, workload, context, plain)), []
+
+
 def _candidates(hardware: HardwareSpec, model: ModelSpec, choices: Choices) -> list[int]:
     """Powers of two inside the scale-up domain that divide the heads, smallest first."""
     up = hardware.link.get("scale_up")

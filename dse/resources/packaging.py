@@ -30,17 +30,20 @@ def die_usd(hardware: HardwareSpec):
 
 
 def bill_of_materials_usd(hardware: HardwareSpec, tiers) -> dict:
-    """Parts of one package: dies, memory, package, test. Dies lost in assembly are paid."""
+    """Parts of one package: dies, memory, package, test.
+
+    A package that fails assembly takes its dies, memory and interposer with it, so the yield of
+    assembly and of bonding divides all three.
+    """
     p = hardware.packaging
     silicon = hardware.die_mm2 * hardware.dies
-    package_yield = p.die_yield_fraction**hardware.dies
-    bond_yield = 1.0
+    assembled = p.die_yield_fraction**hardware.dies
     for tier in tiers.values():
-        bond_yield = bond_yield * tier.bond_yield
+        assembled = assembled * tier.bond_yield
     extra = smooth.above(silicon, p.interposer_reference_mm2) * p.interposer_usd_per_mm2
     return {
-        "dies": hardware.dies * die_usd(hardware) / (package_yield * bond_yield),
-        "memory": sum(tier.cost_usd for tier in tiers.values()),
-        "package": p.assembly_usd + extra,
+        "dies": hardware.dies * die_usd(hardware) / assembled,
+        "memory": sum(tier.cost_usd for tier in tiers.values()) / assembled,
+        "package": (p.assembly_usd + extra) / assembled,
         "test": p.test_usd,
     }

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dse.specs.schema import SpecError, nearest
+from dse.specs.errors import SpecError, nearest
 
 Shape = tuple[tuple[str, Any], ...]  # keys of an inline table, its kind first
 LARGEST = 10**9

@@ -10,7 +10,7 @@ import os
 import pathlib
 import tomllib
 
-from dse.specs.schema import SpecError, nearest
+from dse.specs.errors import SpecError, nearest
 
 FOLDERS = {
     "chips": "hwspecs/chips",
@@ -50,9 +50,13 @@ def add_folder(folder: str | pathlib.Path) -> None:
     if not path.is_dir():
         raise SpecError("--specs", [f"{folder}: no such folder"])
     _extra.insert(0, path)
-    folder_of.cache_clear()
-    _aliases.cache_clear()
-    read_file.cache_clear()
+    forget()
+
+
+def forget() -> None:
+    """Drop what was read, so that changed folders and files are read again."""
+    for cached in (folder_of, _aliases, read_file, sources):
+        cached.cache_clear()
 
 
 def _package_root() -> pathlib.Path:
@@ -140,5 +144,6 @@ def sources() -> dict[str, dict]:
     for root in reversed(roots()):
         path = root / "hwspecs" / "sources.toml"
         if path.is_file():
-            found.update(tomllib.loads(path.read_text("utf-8")))
+            file = read_file(path)
+            found.update(file.meta | file.tree)
     return found

@@ -15,6 +15,8 @@ from typing import Any
 import equinox as eqx
 
 from dse import units
+from dse.specs.errors import SpecError as SpecError  # callers know it by this name
+from dse.specs.errors import nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,15 +43,6 @@ class Value:
     high: float | None = None
     note: str = ""
     origin: str = ""  # the file, or the override, that stated it
-
-
-class SpecError(ValueError):
-    """The user's input is wrong. `problems` names each place, what was found and what is wanted."""
-
-    def __init__(self, where: str, problems: list[str]):
-        self.where, self.problems = where, problems
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        super().__init__(f"{where}: {count}\n" + "\n".join(f"  * {p}" for p in problems))
 
 
 def _field(rule: Rule, static: bool = False, **kw):
@@ -207,17 +200,6 @@ def kind_of(raw: Any) -> str | None:
     kind = raw.get("kind") if isinstance(raw, Mapping) else None
     kind = kind.get("value") if isinstance(kind, Mapping) else kind
     return kind if isinstance(kind, str) else None
-
-
-def nearest(name: str, known) -> str:
-    """``; did you mean X?`` or the list of what is known."""
-    import difflib
-
-    known = [str(k) for k in known]
-    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
-    if close:
-        return f"; did you mean {close[0]}?"
-    return f"; known: {', '.join(sorted(known)[:24])}{', ...' if len(known) > 24 else ''}"
 
 
 @functools.cache

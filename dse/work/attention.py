@@ -88,7 +88,7 @@ def _latent_down(spec, s: Split, layers: Scalar, norms: Scalar) -> Op:
     op = linear(op, s.rows, s.width, spec.query_rank + spec.kv_rank + spec.rope)
     op = linear(op, s.rows * has_rank, spec.query_rank, heads * per_head)
     direct = (1 - has_rank) * heads * per_head
-    op = linear(op, s.rows, s.width, direct)
+    op = linear(op, s.rows * (1 - has_rank), s.width, direct)
     return vectors(op, norms + spec.query_rank + spec.kv_rank)
 
 
@@ -175,7 +175,7 @@ def state_space(spec: network.StateSpace, s: Split, layers: Scalar, norms: Scala
     """
     heads = s.heads(spec.heads)
     inner = heads * spec.head
-    mixed = inner + 2 * spec.groups * spec.state
+    mixed = inner + 2 * s.heads(spec.groups) * spec.state
     op = Op("mixer_in", "attention", layers, use="attention", dependent_ops=2, die_crossings=1)
     op = linear(op, s.rows, s.width, inner + mixed + heads)
     op = vectors(op, norms + mixed * (spec.convolution + 1) + 3 * heads + inner)

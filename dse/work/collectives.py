@@ -73,14 +73,17 @@ def all_to_all(size_bytes: Scalar, group: Scalar) -> Traffic:
     return Traffic((group - 1) / group * size_bytes, _present(group), group)
 
 
+# All-reduces whose second half gathers: shares summed between domains ride along in it.
+ENDS_IN_GATHER = ("ring", "two_shot")
 COLLECTIVES = ALL_REDUCE | {"all_gather": all_gather, "all_to_all": all_to_all}
 
 
 def across_domains(name: str, size_bytes: Scalar, group: Scalar, domain: Scalar):
     """Traffic inside the scale-up domain and between domains, for a group placed in order.
 
-    An all-reduce reduces inside, then sums each of the ``inside`` shares between domains. In an
-    all-to-all the share ``1 - domain / group`` leaves the domain (DeepEP's off-node bytes).
+    An all-reduce reduces inside, then sums each of the ``inside`` shares between domains; where
+    the algorithm has no gather of its own inside, one follows, so that all chips hold all sums.
+    In an all-to-all the share ``1 - domain / group`` leaves the domain (DeepEP's off-node bytes).
 
     Returns:
         (scale-up traffic, scale-out traffic)
@@ -93,4 +96,8 @@ def across_domains(name: str, size_bytes: Scalar, group: Scalar, domain: Scalar)
         return up, out
     up = COLLECTIVES[name](size_bytes, inside)
     between = two_shot if name in ALL_REDUCE else all_gather
+    if name in ALL_REDUCE and name not in ENDS_IN_GATHER:
+        crosses, gather = _present(outside), all_gather(size_bytes, inside)
+        sent = up.sent_bytes + crosses * gather.sent_bytes
+        up = Traffic(sent, up.rounds + crosses * gather.rounds, up.participants)
     return up, between(size_bytes / inside, outside)

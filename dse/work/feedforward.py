@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
+from dse import smooth
 from dse.specs import network
 from dse.work.split import Split
 from dse.work.table import Exchange, Op, Scalar, linear, vectors
@@ -30,18 +31,19 @@ def _dense(spec, s: Split, layers: Scalar, norms: Scalar, matrices: float) -> li
     up = linear(up, rows, s.width, (matrices - 1) * inner, spec.bias)
     down = Op("ffn_down", "feedforward", layers, dependent_ops=1, die_crossings=1)
     down = linear(down, rows, inner, s.width, spec.bias)
-    return [vectors(up, norms), down, _reduce(s, rows, s.slices, layers, "ffn_reduce")]
+    return [vectors(up, norms), down, _reduce(s, rows, layers)]
 
 
-def _reduce(s: Split, rows: Scalar, group: Scalar, layers: Scalar, name: str) -> Op:
-    """Sum of partial results over the slices.
+def _reduce(s: Split, rows: Scalar, layers: Scalar) -> Op:
+    """Sum of partial results over the slices, so that each chip has the rows of its rank again.
 
     With data-parallel attention the same volume is a gather of rows before and a scatter of sums
-    after.
+    after. Where a group holds fewer chips than a rank (``ep > dp``), its rows return to the rank.
     """
-    size = rows * s.width * s.activation_bytes
+    size = jnp.maximum(rows, s.rows) * s.width * s.activation_bytes
+    group = jnp.maximum(s.slices, s.tp * s.kvp)
     exchange = Exchange("all_reduce", size, group, jnp.where(group > 1, 1.0, 0.0))
-    return Op(name, "feedforward", layers, exchange=exchange)
+    return Op("ffn_reduce", "feedforward", layers, exchange=exchange)
 
 
 def distinct_experts(experts: Scalar, per_token: Scalar, tokens: Scalar) -> Scalar:
@@ -75,7 +77,7 @@ def mixture_of_experts(
         layers,
         use="expert",
         math="expert",
-        stored_values=spec.experts / s.ep * per_expert,
+        stored_values=smooth.ceiling(spec.experts / s.ep) * per_expert,  # fullest chip
         read_values=touched * per_expert,
         activation_values=slots * (2 * width + spec.matrices * inner),
         tensor_flops=2 * slots * spec.matrices * width * inner,
@@ -94,7 +96,8 @@ def _shared(spec, s: Split, layers: Scalar) -> list[Op]:
     """Shared experts: every token passes them, on the group that holds its slice."""
     op = Op("shared_expert", "feedforward", layers)
     inner = spec.shared_inner / s.slices
-    return [linear(op, s.stage_rows / s.ep, s.width, spec.matrices * inner)]
+    rows = s.stage_rows / s.ep * jnp.where(spec.shared_inner > 0, 1.0, 0.0)
+    return [linear(op, rows, s.width, spec.matrices * inner)]
 
 
 def _projections(spec, s: Split, layers: Scalar) -> list[Op]:
@@ -110,9 +113,13 @@ def _expert_exchanges(spec, s: Split, layers: Scalar) -> list[Op]:
     apart = jnp.where(s.ep > 1, 1.0 - everywhere, 0.0)
     size = s.stage_rows * s.width * s.activation_bytes
     reduce = Exchange("all_reduce", size, s.chips, everywhere * jnp.where(s.chips > 1, 1.0, 0.0))
-    gather = Exchange("all_reduce", size / s.ep, s.slices,
-                      (1 - everywhere - apart) * jnp.where(s.slices > 1, 1.0, 0.0))  # fmt: skip
-    copies = s.stage_rows / s.ep * spec.experts_per_token * s.width * apart
+    # After a combine the chips of a rank add their slices; without one, the chips of the stage.
+    rank = jnp.where(apart > 0, s.tp * s.kvp, s.slices)
+    share = jnp.where(apart > 0, 1 / s.dp, 1 / s.ep)
+    gather = Exchange("all_reduce", size * share, rank,
+                      (1 - everywhere) * jnp.where(rank > 1, 1.0, 0.0))  # fmt: skip
+    width = s.width if spec.latent is None else spec.latent
+    copies = s.stage_rows / s.ep * spec.experts_per_token * width * apart
     sent = [("dispatch", copies * s.dispatch_bytes), ("combine", copies * s.activation_bytes)]
     return [
         Op("expert_reduce", "feedforward", layers, exchange=reduce),

@@ -1,0 +1,1 @@
+"""The command line: verbs over the library, one file each, imported when called."""

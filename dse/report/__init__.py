@@ -1,0 +1,1 @@
+"""Estimates and studies for people: tables, figures, colours."""

@@ -1,0 +1,91 @@
+"""The Pareto archive: designs no other design beats in both goals, and what they are worth.
+
+Both goals are maximized; points are their decimal logarithms, so that equal ratios are equal
+distances anywhere on the front.
+"""
+
+from typing import NamedTuple
+
+import moocore
+import numpy as np
+
+THIN_STORED = 0.005  # in log10: what is kept of a front on disk
+THIN_DRAWN = 0.02
+
+
+class Row(NamedTuple):
+    """Where a design is from: enough to build it again."""
+
+    trial: int
+    family: str
+    values: tuple[float, ...]  # of the family's axes
+    point: int  # of the deployment grid
+
+    @property
+    def id(self) -> str:
+        """Trial and grid point."""
+        return f"{self.trial}.{self.point}"
+
+
+class Archive:
+    """Non-dominated designs with their provenance."""
+
+    def __init__(self, reference_point: tuple[float, float]):
+        self.reference = np.log10(reference_point)
+        self.points = np.empty((0, 2))
+        self.rows: list[Row] = []
+
+    def add(self, points: np.ndarray, rows: list[Row]) -> None:
+        """Let designs compete; the dominated and the equal ones are dropped."""
+        points = np.concatenate([self.points, np.asarray(points, float).reshape(-1, 2)])
+        rows = [*self.rows, *rows]
+        kept = np.flatnonzero(nondominated(points))
+        kept = kept[np.argsort(points[kept, 0], kind="stable")]
+        self.points = points[kept]
+        self.rows = [rows[i] for i in kept]
+
+    @property
+    def hypervolume(self) -> float:
+        """Area in log10 of both goals between the front and the reference point."""
+        return hypervolume(self.points, self.reference)
+
+    def thinned(self, distance: float = THIN_STORED) -> tuple[np.ndarray, list[Row]]:
+        """The front with points closer than ``distance`` to a kept one left out."""
+        kept = thin(self.points, distance)
+        return self.points[kept], [self.rows[i] for i in kept]
+
+
+def nondominated(points: np.ndarray) -> np.ndarray:
+    """Which points no other point beats; of equal ones the first."""
+    if len(points) == 0:
+        return np.zeros(0, bool)
+    return moocore.is_nondominated(points, maximise=True)
+
+
+def hypervolume(points: np.ndarray, reference: np.ndarray) -> float:
+    """Area dominated by points above the reference; both already in log10."""
+    above = points[(points > reference).all(axis=1)]
+    if len(above) == 0:
+        return 0.0
+    return float(moocore.hypervolume(above, ref=reference, maximise=True))
+
+
+def thin(points: np.ndarray, distance: float) -> np.ndarray:
+    """Indices of a front, from slow to fast, at least ``distance`` apart; both ends are kept."""
+    if len(points) == 0:
+        return np.zeros(0, int)
+    order = np.argsort(points[:, 0], kind="stable")
+    kept = [order[0]]
+    for index in order[1:]:
+        if np.abs(points[index] - points[kept[-1]]).max() >= distance:
+            kept.append(index)
+    if kept[-1] != order[-1]:
+        kept = [*kept[:-1], order[-1]] if len(kept) > 1 else [*kept, order[-1]]
+    return np.array(kept)
+
+
+def knee(points: np.ndarray) -> int:
+    """The point with the largest sum of both logarithms, each normalized to the front's range."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    span = np.where(high > low, high - low, 1.0)
+    return int(np.argmax(((points - low) / span).sum(axis=1)))

@@ -1,0 +1,179 @@
+"""Designs in batches: one compiled function per structure, hardware outside, deployments inside.
+
+XLA on a CPU is fastest with about 1e4 points a call in columns, so designs and deployments are cut
+into tiles of one fixed shape. Only what a search needs comes back: both objectives, the largest
+margin and which limit it is, and the metrics that the study bounds. Search runs in float32.
+"""
+
+import functools
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from dse.estimate.step import Design, Scenario, estimate_step
+from dse.search.deployments import Grid, grid, placed
+from dse.search.settings import Settings
+from dse.search.space import Family
+from dse.specs.deployment import Deployment
+
+TILE_DEPLOYMENTS = 320
+TILE_DESIGNS = 32
+# What float32 may leave of a limit that is met exactly; reported fronts are confirmed in float64.
+TOLERANCE = 1e-6
+
+
+class Outcome(NamedTuple):
+    """What a batch returns, ``[design, point]`` each."""
+
+    user_tokens_per_s: np.ndarray
+    system_tokens_per_s_per_w: np.ndarray
+    limit_margin: np.ndarray  # largest over the limits of the chip
+    limit_index: np.ndarray  # which limit that is, in `Evaluator.limit_names`
+    metrics: tuple[np.ndarray, ...]  # the bounded metrics, in the order of the constraints
+
+
+class Evaluator:
+    """All deployments of the study on designs of one family."""
+
+    def __init__(self, family: Family, settings: Settings, points: Grid | None = None):
+        self.family = family
+        self.settings = settings
+        self.grid = grid_of(family, settings) if points is None else points
+        self.limit_names: tuple[str, ...] = ()  # known once traced
+        reserve = settings.workload.spec.reserve_fraction
+        scenario = Scenario(settings.model.spec, self.grid.context, reserve)
+        self._given = _single((family.loaded.spec, scenario))
+        self._cut = _cut(self.grid)
+        self._compiled = jax.jit(self._tile)
+
+    def __call__(self, designs: np.ndarray) -> Outcome:
+        """Evaluate designs, ``[design, axis]`` in SI, on the whole grid."""
+        rows = [self._rows(part) for part in _parts(designs)]
+        count, points = len(designs), len(self.grid)
+        columns = [np.concatenate(column)[:count, :points] for column in zip(*rows, strict=True)]
+        return Outcome(*columns[:4], tuple(columns[4:]))
+
+    def _rows(self, designs: np.ndarray) -> list[np.ndarray]:
+        # A chip without axes still needs its rows, so the row number goes along.
+        values = (jnp.arange(len(designs)), *(jnp.float32(column) for column in designs.T))
+        tiles = [
+            self._compiled(values, tile, self._cut.common, self._given) for tile in self._cut.tiles
+        ]
+        return [np.concatenate([np.asarray(part) for part in column], axis=1)
+                for column in zip(*tiles, strict=True)]  # fmt: skip
+
+    def _tile(self, values, tile, common, given):
+        inner = jax.vmap(self._point, (None, 0, None, None))
+        return jax.vmap(inner, (0, None, None, None))(values, tile, common, given)
+
+    def _point(self, values, point, common, given):
+        spec, scenario = given
+        settings = self.settings
+        hardware = self.family.with_values(values[1:], spec)
+        weights_bytes, *moving = point
+        deployment = placed(hardware, self._cut.merged(common, moving), weights_bytes)
+        estimate = estimate_step(
+            Design(hardware, deployment), scenario, settings.fidelity, settings.power_scope
+        )
+        self.limit_names = tuple(estimate.limits)
+        margins = jnp.stack([jnp.float32(limit.margin) for limit in estimate.limits.values()])
+        return (
+            estimate.user_tokens_per_s,
+            estimate.system_tokens_per_s_per_w,
+            margins.max(),
+            margins.argmax(),
+            *(constraint.metric.of(estimate) for constraint in settings.constraints),
+        )
+
+    @functools.cached_property
+    def points(self) -> dict[str, np.ndarray]:
+        """The grid as columns of a table: the study's choices, chips and micro-batches."""
+        choices = self.grid.choices
+        table = {
+            name: np.array([getattr(choice, name) for choice in choices])
+            for name in self.settings.deployment
+        }
+        counts = self.grid.columns
+        return table | {"micro_batches": counts.micro_batches, "chips": np.asarray(counts.chips)}
+
+
+def evaluators(settings: Settings) -> dict[str, Evaluator]:
+    """One evaluator per family; families with equal formats and bounds share their grid."""
+    grids: dict[Any, Grid] = {}
+    found = {}
+    for family in settings.space.families:
+        key = (tuple(family.loaded.spec.compute), *known_bounds(family, settings).items())
+        if key not in grids:
+            grids[key] = grid_of(family, settings)
+        found[family.name] = Evaluator(family, settings, grids[key])
+    return found
+
+
+def grid_of(family: Family, settings: Settings) -> Grid:
+    """The deployment grid of a family."""
+    return grid(family.loaded.spec, settings.model.spec, settings.workload.spec,
+                settings.deployment, known_bounds(family, settings))  # fmt: skip
+
+
+def known_bounds(family: Family, settings: Settings) -> dict[str, float]:
+    """Bounds on chips and batch that hold for every design of a family."""
+    spec = family.loaded.spec
+    moved = {axis.path: axis for axis in family.axes}
+    chips = [settings.bound("chips")]
+    if "scale_out" not in spec.link and "link.scale_up.chips" not in moved:
+        chips.append(float(spec.link["scale_up"].chips) if "scale_up" in spec.link else 1.0)
+    silicon = settings.bound("silicon")
+    if silicon is not None:
+        die = moved["die"].low if "die" in moved else spec.die_mm2
+        dies = moved["dies"].low if "dies" in moved else spec.dies
+        chips.append(silicon / (die * dies))
+    most = {"chips": min([bound for bound in chips if bound is not None], default=math.inf)}
+    users = settings.bound("users_in_flight")
+    return most | ({} if users is None else {"batch": users})
+
+
+def _single(tree):
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), tree)
+
+
+def _parts(designs: np.ndarray):
+    """Designs in tiles of one height; the last is filled up by repeating its first."""
+    for start in range(0, len(designs), TILE_DESIGNS):
+        part = designs[start : start + TILE_DESIGNS]
+        missing = TILE_DESIGNS - len(part)
+        yield np.concatenate([part, np.repeat(part[:1], missing, axis=0)]) if missing else part
+
+
+class _Cut(NamedTuple):
+    """A grid as the leaves all points share and tiles of those that vary, of one width."""
+
+    structure: Any
+    common: tuple[Any, ...]  # None where the leaf varies
+    tiles: list[tuple]
+
+    def merged(self, common, moving) -> Deployment:
+        """The deployment of one point."""
+        rest = iter(moving)
+        leaves = [next(rest) if leaf is None else leaf for leaf in common]
+        return jax.tree.unflatten(self.structure, leaves)
+
+
+def _cut(points: Grid) -> _Cut:
+    leaves, structure = jax.tree.flatten(points.columns)
+    varies = [bool(np.ptp(leaf) > 0) for leaf in leaves]
+    pairs = list(zip(leaves, varies, strict=True))
+    common = tuple(None if moves else jnp.float32(leaf[0]) for leaf, moves in pairs)
+    moving = [points.weights_bytes, *(leaf for leaf, moves in pairs if moves)]
+    tiles = []
+    for start in range(0, len(points), TILE_DEPLOYMENTS):
+        ends = slice(start, start + TILE_DEPLOYMENTS)
+        tiles.append(tuple(_padded(column[ends]) for column in moving))
+    return _Cut(structure, common, tiles)
+
+
+def _padded(column: np.ndarray):
+    missing = TILE_DEPLOYMENTS - len(column)
+    return jnp.asarray(np.pad(column, (0, missing), mode="edge"), jnp.float32)

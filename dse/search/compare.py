@@ -1,0 +1,83 @@
+"""Real chips on the study's model: each at its best deployment, drawn beside the front."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dse.search import confirm, deployments
+from dse.search.archive import nondominated
+from dse.search.settings import OBJECTIVES, Settings
+from dse.specs import load
+
+
+def curve(chip: load.Loaded, settings: Settings) -> dict[str, Any]:
+    """The non-dominated deployments of one chip inside its scale-up domain, slow to fast.
+
+    The same grid of batches, splits and formats as the designs get, at the same fidelity; the
+    study's limits on hypothetical hardware do not apply.
+    """
+    up = chip.spec.link.get("scale_up")
+    domain = 1.0 if up is None else float(up.chips)
+    grid = deployments.grid(chip.spec, settings.model.spec, settings.workload.spec,
+                            settings.deployment, {"chips": domain})  # fmt: skip
+    found = {"chip": chip.name, "title": chip.title, "chips_in_domain": domain, "points": []}
+    estimate = confirm.on_grid(chip.spec, grid, settings)
+    count = len(grid)
+    goals = np.stack([_wide(getattr(estimate, name), count) for name in OBJECTIVES], axis=1)
+    good = np.flatnonzero(_fits(estimate, count) & np.isfinite(goals).all(axis=1))
+    best = good[nondominated(goals[good])]
+    for index in best[np.argsort(goals[best, 0])]:
+        choice = grid.choices[index]
+        found["points"].append(
+            dict(zip(OBJECTIVES, map(float, goals[index]), strict=True))
+            | {name: getattr(choice, name) for name in settings.deployment}
+            | {"chips": float(grid.columns.chips[index])}
+            | {"power_w": float(_wide(estimate.power_w, count)[index])}
+            | {"time_breakdown_s": _parts(estimate.time_breakdown_s, index, count)}
+            | {"energy_breakdown_j": _parts(estimate.energy_breakdown_j, index, count)}
+            | {"step_s": float(_wide(estimate.step_s, count)[index])}
+        )
+    return found
+
+
+def _wide(leaf, count: int) -> np.ndarray:
+    return np.broadcast_to(np.asarray(leaf, float), (count,))
+
+
+def _parts(table: dict, index: int, count: int) -> dict[str, float]:
+    return {name: float(_wide(leaf, count)[index]) for name, leaf in table.items()}
+
+
+def _fits(estimate, count: int) -> np.ndarray:
+    good = np.ones(count, bool)
+    for limit in estimate.limits.values():
+        good &= _wide(limit.used, count) <= _wide(limit.allowed, count) * (1 + 1e-9)
+    return good
+
+
+def best_of(curves: list[dict[str, Any]], goal: str) -> dict[str, Any] | None:
+    """The chip and operating point that are best in one goal, over all curves."""
+    found = [(point[goal], curve, point) for curve in curves for point in curve["points"]]
+    if not found:
+        return None
+    _, chip, point = max(found, key=lambda item: item[0])
+    return {"chip": chip["chip"], "title": chip["title"], **point}
+
+
+def gain_at(points: np.ndarray, curves: list[dict[str, Any]], speed: float) -> float | None:
+    """Tokens per joule of a front over that of the best real chip at an equal user speed.
+
+    Both are what is served at ``speed`` or faster; None where either serves nothing.
+    """
+    ours = points[points[:, 0] >= speed, 1]
+    theirs = [
+        point[OBJECTIVES[1]]
+        for chip in curves
+        for point in chip["points"]
+        if point[OBJECTIVES[0]] >= speed
+    ]
+    if len(ours) == 0 or not theirs:
+        return None
+    ratio = float(ours.max()) / max(theirs)
+    return ratio if math.isfinite(ratio) else None

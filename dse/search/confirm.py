@@ -1,0 +1,98 @@
+"""Designs evaluated again as ``dse eval`` would: float64, defaults filled in, every breakdown.
+
+Many designs of one structure run at once and without compiling: the model is elementwise, so its
+leaves may be columns.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from dse.estimate.evaluate import prepared
+from dse.estimate.output import TOLERANCE
+from dse.estimate.prepare import Choices, format_names
+from dse.estimate.step import Design, Estimate, Scenario, estimate_step
+from dse.search.deployments import Grid, placed
+from dse.search.settings import Settings
+from dse.search.space import Family
+from dse.specs.hardware import HardwareSpec
+
+
+def hardware_of(family: Family, values: Sequence[float]) -> HardwareSpec:
+    """The chip of a design, plain numbers in float64."""
+    with jax.enable_x64(True):
+        return jax.tree.map(float, family.with_values([float(value) for value in values]))
+
+
+def settings_of(family: Family, values: Sequence[float]) -> dict[str, float]:
+    """Path -> value of every axis, the clock as it is after the limit of the voltage."""
+    hardware = hardware_of(family, values)
+    named = {a.path: float(v) for a, v in zip(family.axes, values, strict=True)}
+    if "clock" in named:
+        named["clock"] = float(hardware.clock_hz)
+    return named
+
+
+def confirmed(
+    family: Family, designs: Sequence[tuple[Sequence[float], Choices]], settings: Settings
+) -> list[dict[str, Any]]:
+    """The object of ``dse eval --json`` for each design of a family, in order."""
+    if not designs:
+        return []
+    given = (settings.model.spec, settings.workload.spec)
+    with jax.enable_x64(True):
+        made = [prepared(hardware_of(family, values), *given, choices)
+                for values, choices in designs]  # fmt: skip
+        design = jax.tree.map(_column, *[design for design, _ in made])
+        estimate = estimate_step(design, made[0][1], settings.fidelity, settings.power_scope)
+        rows = _split(estimate, len(designs))
+    return [
+        dataclasses.replace(row, labels=_labels(family, settings, choices)).to_dict()
+        for row, (_, choices) in zip(rows, designs, strict=True)
+    ]
+
+
+def on_grid(hardware: HardwareSpec, grid: Grid, settings: Settings) -> Estimate:
+    """One chip on every point of a grid; leaves are columns (or scalars, where all agree)."""
+    reserve = settings.workload.spec.reserve_fraction
+    with jax.enable_x64(True):
+        deployment = placed(hardware, grid.columns, grid.weights_bytes)
+        scenario = Scenario(settings.model.spec, grid.context, reserve)
+        return estimate_step(
+            Design(hardware, deployment), scenario, settings.fidelity, settings.power_scope
+        )
+
+
+def kept_limits(estimate: Estimate, settings: Settings, count: int) -> np.ndarray:
+    """Which points break no limit of the chip and no constraint of the study."""
+    good = np.ones(count, bool)
+    for limit in estimate.limits.values():
+        good &= np.asarray(limit.used) <= np.asarray(limit.allowed) * (1 + TOLERANCE)
+    for constraint in settings.constraints:
+        good &= np.asarray(constraint.margin(constraint.metric.of(estimate))) <= TOLERANCE
+    return good
+
+
+def _column(*leaves) -> np.ndarray:
+    return np.array([float(leaf) for leaf in leaves])
+
+
+def _split(estimate: Estimate, count: int) -> list[Estimate]:
+    wide = jax.tree.map(lambda leaf: np.broadcast_to(np.asarray(leaf), (count,)), estimate)
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], wide) for i in range(count)]
+
+
+def _labels(family: Family, settings: Settings, choices: Choices) -> tuple:
+    formats = format_names(settings.model.spec, choices)
+    words = {
+        "chip": family.name,
+        "model": settings.model.name,
+        "workload": settings.workload.name,
+        **formats,
+        "fidelity": settings.fidelity,
+        "power_scope": settings.power_scope,
+    }
+    return tuple(words.items())

@@ -1,0 +1,359 @@
+"""Run folders: what a run leaves on disk, so that it can be read, resumed and rebuilt.
+
+A generation is saved in three steps: a part of ``evaluated.parquet`` (written aside, then renamed),
+the journal (one append), then ``state.json`` (renamed over the old). Whatever lies beyond the state
+is cut off on resume, so a run killed between any two steps is the run before that generation.
+"""
+
+import dataclasses
+import datetime
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import sys
+import tomllib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dse import __version__
+from dse.estimate.prepare import Choices
+from dse.search import settings as study_settings
+from dse.search.archive import Archive, Row
+from dse.search.settings import OBJECTIVES, Settings
+from dse.specs import library, load
+from dse.specs.schema import SpecError, nearest
+
+ROOT = pathlib.Path("runs")
+SCHEMA = "dse.run/1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One run folder."""
+
+    folder: pathlib.Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.name
+
+    @property
+    def journal(self) -> pathlib.Path:
+        """The Optuna journal."""
+        return self.folder / "journal.log"
+
+    @property
+    def evaluated(self) -> pathlib.Path:
+        """Every design that competed: a Parquet dataset of one part per generation."""
+        return self.folder / "evaluated.parquet"
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What was saved last."""
+        path = self.folder / "state.json"
+        if not path.is_file():
+            return {"schema": SCHEMA, "generations": 0, "trials": 0, "feasible": 0,
+                    "evaluations": 0, "seconds": 0.0, "hypervolume": [],
+                    "journal_bytes": 0}  # fmt: skip
+        return json.loads(path.read_text("utf-8"))
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """How the run came about."""
+        return json.loads((self.folder / "provenance.json").read_text("utf-8"))
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def save(self, state: dict[str, Any], competed: list[pd.DataFrame], trials) -> None:
+        """Save a generation; ``state`` is updated to what is on disk."""
+        if competed:
+            part = self.evaluated / f"part-{state['generations']:05d}.parquet"
+            write_parquet(part, pd.concat(competed, ignore_index=True))
+        trials.flush()
+        state["generations"] += 1
+        state["journal_bytes"] = self.journal.stat().st_size
+        write_json(self.folder / "state.json", state)
+
+    def recover(self) -> dict[str, Any]:
+        """Cut off what a killed run left beyond its last saved state; hand back that state."""
+        state = self.state
+        for part in self.evaluated.glob("*"):
+            number = re.fullmatch(r"part-(\d+)\.parquet", part.name)
+            if number is None or int(number[1]) >= state["generations"]:
+                part.unlink()
+        if self.journal.is_file() and self.journal.stat().st_size > state["journal_bytes"]:
+            os.truncate(self.journal, state["journal_bytes"])
+        self.journal.with_name("journal.log.lock").unlink(missing_ok=True)
+        return state
+
+    def write_front(self, settings: Settings, archive: Archive, evaluators, state) -> None:
+        """``front.json`` and ``front.parquet``: the front confirmed in float64."""
+        from dse.search.front import front_of, table_of
+
+        front = front_of(self.name, settings, archive, evaluators, state)
+        write_parquet(self.folder / "front.parquet", table_of(front))
+        write_json(self.folder / "front.json", front)
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    def settings(self) -> Settings:
+        """The study as it was started, from the copy in the folder."""
+        with_copy = library.read_file(self.folder / "study.toml")
+        started = self.provenance
+        return study_settings.parse(with_copy, trials=started["trials"], seed=started["seed"])
+
+    def competed(self, settings: Settings) -> tuple[np.ndarray, list[Row]]:
+        """Log10 of both goals of every design that competed, and where each is from."""
+        parts = sorted(self.evaluated.glob("part-*.parquet"))
+        points, rows = [], []
+        for part in parts:
+            table = pd.read_parquet(part)
+            points.append(np.log10(table[list(OBJECTIVES)].to_numpy()))
+            rows += _rows(table, settings)
+        return (np.concatenate(points) if points else np.empty((0, 2))), rows
+
+    def front(self) -> dict[str, Any]:
+        """The front, written now if a killed run did not come to it."""
+        path = self.folder / "front.json"
+        state = self.state
+        if path.is_file():
+            front = json.loads(path.read_text("utf-8"))
+            if front["trials"] == state["trials"]:
+                return front
+        if not state["trials"]:
+            raise SpecError(self.name, ["the run has no finished trial yet; dse study resume it"])
+        from dse.search import batch
+
+        settings = self.settings()
+        archive = Archive(settings.reference_point)
+        archive.add(*self.competed(settings))
+        self.write_front(settings, archive, batch.evaluators(settings), state)
+        return json.loads(path.read_text("utf-8"))
+
+
+def _rows(table: pd.DataFrame, settings: Settings) -> list[Row]:
+    fields = {f.name: [axis.field for axis in f.axes] for f in settings.space.families}
+    columns = {name: table[name].to_numpy() for name in table.columns}
+    absent = np.full(len(table), np.nan)
+    found = []
+    for i in range(len(table)):
+        family = str(columns["family"][i])
+        values = tuple(float(columns.get(field, absent)[i]) for field in fields[family])
+        found.append(Row(int(columns["trial"][i]), family, values, int(columns["point"][i])))
+    return found
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+def write_json(path: pathlib.Path, content: Any) -> None:
+    """Write a JSON file so that it is either the old one or the new one."""
+    text = json.dumps(content, indent=1, allow_nan=False)
+    replace(path, lambda aside: aside.write_text(text + "\n", "utf-8"))
+
+
+def write_parquet(path: pathlib.Path, table: pd.DataFrame) -> None:
+    """Write a Parquet file so that it is either complete or absent."""
+    replace(path, lambda aside: table.to_parquet(aside, index=False))
+
+
+def replace(path: pathlib.Path, write) -> None:
+    """Write aside, flush to disk, rename into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(aside)
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+# --- starting and finding -------------------------------------------------------------------------
+
+
+def start(settings: Settings, given: str, folder: pathlib.Path | None = None) -> Run:
+    """A fresh run folder with a copy of the study and its provenance.
+
+    Raises:
+        SpecError: the folder already holds something.
+    """
+    if folder is None:
+        folder = _free(ROOT / re.sub(r"[^A-Za-z0-9._-]+", "-", settings.name))
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SpecError(str(folder), ["already there; choose another folder, or dse study resume"])
+    folder.mkdir(parents=True, exist_ok=True)
+    run = Run(folder)
+    shutil.copyfile(settings.path, folder / "study.toml")
+    write_json(folder / "provenance.json", _provenance(settings, given))
+    return run
+
+
+def _free(folder: pathlib.Path) -> pathlib.Path:
+    number, free = 1, folder
+    while free.exists():
+        number += 1
+        free = folder.with_name(f"{folder.name}-{number}")
+    return free
+
+
+def _provenance(settings: Settings, given: str) -> dict[str, Any]:
+    grid = {name: list(values) for name, values in settings.deployment.items()}
+    families = [{"name": f.name, "base": f.base, "choices": dict(f.choices)}
+                for f in settings.space.families]  # fmt: skip
+    axes = [{"name": a.name, "low": a.low, "high": a.high, "log": a.log, "whole": a.whole,
+             "unit": a.unit, "origin": a.origin} for a in settings.space.parameters]  # fmt: skip
+    return {
+        "schema": SCHEMA,
+        "study": settings.name,
+        "study_file": given,
+        "package_version": __version__,
+        "seed": settings.search.seed,
+        "trials": settings.search.trials,
+        "command": " ".join(["dse", *sys.argv[1:]]),
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "spec_files": hashes(settings),
+        "families": families,
+        "axes": axes,
+        "deployment": grid,
+    }
+
+
+def hashes(settings: Settings) -> dict[str, str]:
+    """SHA-256 of every spec file, by its kind and name."""
+    return {
+        f"{path.parent.name}/{path.name}": hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in settings.files
+    }
+
+
+def list_runs(root: pathlib.Path | None = None) -> list[Run]:
+    """The runs under a folder, by name."""
+    root = ROOT if root is None else root
+    found = root.glob("*/provenance.json") if root.is_dir() else []
+    return sorted((Run(path.parent) for path in found), key=lambda run: run.name)
+
+
+def find(name: str) -> Run:
+    """A run by folder or by name under ``runs/``.
+
+    Raises:
+        SpecError: no such run, with the nearest one.
+    """
+    for folder in (pathlib.Path(name), ROOT / name):
+        if (folder / "provenance.json").is_file():
+            return Run(folder)
+    known = [run.name for run in list_runs()]
+    hint = nearest(name, known) if known else "; there is none yet: dse run STUDY"
+    raise SpecError(name, [f"{name!r} is not a run{hint}"])
+
+
+def check_unchanged(run: Run, settings: Settings) -> None:
+    """Refuse to continue a run whose study, specs or package are not what they were.
+
+    Raises:
+        SpecError: naming each changed key or file.
+    """
+    then = run.provenance
+    problems = []
+    if then["package_version"] != __version__:
+        problems.append(f"package version: was {then['package_version']}, is {__version__}")
+    now = hashes(settings)
+    for name in sorted(set(then["spec_files"]) | set(now)):
+        if then["spec_files"].get(name) != now.get(name):
+            problems.append(f"{name}: changed since the run was started")
+    problems += _study_changes(run, then["study_file"])
+    if problems:
+        problems.append("start a fresh run instead: dse run STUDY")
+        raise SpecError(run.name, problems)
+
+
+def _study_changes(run: Run, given: str) -> list[str]:
+    try:
+        path = library.locate("studies", given)
+    except SpecError:
+        return []  # the study was moved away; the copy in the folder is what counts
+    old = flat(tomllib.loads((run.folder / "study.toml").read_text("utf-8")))
+    new = flat(tomllib.loads(path.read_text("utf-8")))
+    said = "search.trials"  # a total, which may grow
+    changed = [key for key in {**old, **new} if old.get(key) != new.get(key) and key != said]
+    return [f"{path.parent.name}/{path.name}: {key}: was {old.get(key)!r}, is {new.get(key)!r}"
+            for key in changed]  # fmt: skip
+
+
+def flat(tree: Any, path: str = "") -> dict[str, Any]:
+    """A tree as dotted path -> leaf."""
+    if not isinstance(tree, dict):
+        return {path: tree}
+    found = {}
+    for key, value in tree.items():
+        found |= flat(value, f"{path}.{key}" if path else key)
+    return found
+
+
+# --- designs --------------------------------------------------------------------------------------
+
+
+def design(run: Run, identifier: str) -> dict[str, Any]:
+    """A design of a run's front by id, or by ``high``, ``low``, ``knee``.
+
+    Raises:
+        SpecError: no such design.
+    """
+    front = run.front()
+    named = {"high": "high_efficiency_decoder", "low": "low_latency_decoder", "knee": "knee"}
+    key = named.get(identifier, identifier)
+    wanted = str(front.get(key)) if key in named.values() else identifier
+    for found in front["designs"]:
+        if found["id"] == wanted:
+            return found
+    known = [*named, *(found["id"] for found in front["designs"])]
+    hint = nearest(identifier, known)
+    raise SpecError(run.name, [f"{identifier!r} is no design of its front{hint}"])
+
+
+def design_of(run: Run | str, identifier: str):
+    """What evaluates a design again: loaded chip, deployment choices, model, workload."""
+    run = find(run) if isinstance(run, str) else run
+    found = design(run, identifier)
+    settings = run.settings()
+    hardware = found["hardware"]
+    chip = load.load("chips", hardware["base"], overrides_of(found))
+    choices = Choices(**found["deployment"])
+    return chip, choices, settings.model, settings.workload
+
+
+def overrides_of(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """A design's changes to its base chip as ``--set`` pairs, exact to the last digit."""
+    hardware = found["hardware"]
+    knobs = [(knob["path"], quantity(knob["value"], knob["unit"])) for knob in hardware["knobs"]]
+    return [*hardware["choices"].items(), *knobs]
+
+
+def quantity(value: float, unit: str | None) -> str:
+    """A number in SI with its unit, as spec files write it."""
+    names = {"byte": "B", "second": "s", "hertz": "Hz", "volt": "V", "watt": "W", "joule": "J",
+             "mm**2": "mm2", "meter": "m"}  # fmt: skip
+    text = unit or ""
+    for long, short in names.items():
+        text = re.sub(rf"\b{re.escape(long)}(?!\w)", short, text)
+    return f"{value!r} {text.replace(' ', '')}".strip()
+
+
+def parse_reference(text: str) -> tuple[Run, str]:
+    """``RUN#ID`` as a run and a design id.
+
+    Raises:
+        SpecError: not of that form, or no such run.
+    """
+    name, hash_, identifier = text.rpartition("#")
+    if not hash_ or not name or not identifier:
+        raise SpecError(text, ["wanted RUN#ID, e.g. two-goals#low"])
+    return find(name), identifier

@@ -1,0 +1,288 @@
+"""Study files: what is searched, under which limits, and how; every problem of a file at once."""
+
+import dataclasses
+import pathlib
+import re
+from typing import Any
+
+from dse import metrics, units
+from dse.search import space
+from dse.search.deployments import FIELDS, axis_values
+from dse.specs import library, load
+from dse.specs.schema import SpecError, nearest
+
+OBJECTIVES = ("user_tokens_per_s", "system_tokens_per_s_per_w")
+REFERENCE_POINT = (10.0, 1e-3)
+FIDELITIES = ("sol", "calibrated")
+POWER_SCOPES = ("accelerator", "system", "facility")
+SAMPLER_NAMES = ("nsga2", "nsga3", "tpe", "random", "qmc")
+_LIMIT = re.compile(r"^\s*(<=|>=)\s*(.+?)\s*$")
+
+
+@dataclasses.dataclass(frozen=True)
+class Constraint:
+    """A limit on a metric: ``silicon <= 115000 mm2``."""
+
+    stem: str
+    sense: str  # "<=" or ">="
+    allowed: float
+    text: str
+
+    @property
+    def metric(self) -> metrics.Metric:
+        """The metric it bounds."""
+        found = metrics.by_stem(self.stem)
+        if found is None:
+            raise KeyError(self.stem)
+        return found
+
+    def margin(self, used):
+        """``used / allowed - 1``, feasible at or below zero; its negative for a lower bound."""
+        ratio = used / self.allowed - 1
+        return ratio if self.sense == "<=" else -ratio
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """How the space is searched."""
+
+    seed: int = 0
+    trials: int = 1000
+    sampler: str = "nsga2"
+    population: int = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """A study, checked: specs loaded, bounds in SI, constraints resolved to metrics."""
+
+    name: str
+    about: str
+    path: pathlib.Path
+    tree: dict
+    space: space.Space
+    model: load.Loaded
+    workload: load.Loaded
+    compare: tuple[load.Loaded, ...]
+    fidelity: str
+    power_scope: str
+    deployment: dict[str, tuple]
+    constraints: tuple[Constraint, ...]
+    reference_point: tuple[float, float]
+    search: Search
+
+    def bound(self, stem: str) -> float | None:
+        """The upper limit on a metric, or None."""
+        for constraint in self.constraints:
+            if constraint.stem == stem and constraint.sense == "<=":
+                return constraint.allowed
+        return None
+
+    @property
+    def files(self) -> tuple[pathlib.Path, ...]:
+        """Every spec file the study depends on."""
+        loaded = [family.loaded for family in self.space.families]
+        loaded += [self.model, self.workload, *self.compare]
+        return tuple(dict.fromkeys(path for item in loaded for path in item.files))
+
+
+def read(name: str, *, trials: int | None = None, seed: int | None = None) -> Settings:
+    """A study by name or path, with the command line's changes.
+
+    Raises:
+        SpecError: with every problem of the file.
+    """
+    path = library.locate("studies", name)
+    return parse(library.read_file(path), trials=trials, seed=seed)
+
+
+def parse(
+    file: library.SpecFile, *, trials: int | None = None, seed: int | None = None
+) -> Settings:
+    """The settings of a study file already read."""
+    where = f"{file.path.parent.name}/{file.path.name}"
+    raw = _validated(file, where)
+    problems: list[str] = []
+    searched = _search(raw.search, trials, seed, problems)
+    bases = [raw.hardware] if isinstance(raw.hardware, str) else raw.hardware
+    model = _loaded("models", raw.model, "model", problems)
+    workload = _loaded("workloads", raw.workload, "workload", problems)
+    compare = [_loaded("chips", chip, "compare", problems) for chip in raw.compare]
+    for key, known in (("fidelity", FIDELITIES), ("power_scope", POWER_SCOPES)):
+        _known(key, getattr(raw, key), known, problems)
+    if list(raw.objectives) != list(OBJECTIVES):
+        problems.append(f"objectives: this release searches {' and '.join(OBJECTIVES)}")
+    deployment = _deployment(raw.space.deployment, problems)
+    constraints = _constraints(raw.constraints, problems)
+    reference = _reference(raw.reference_point, problems)
+    searched_space = space.read(bases, raw.space, problems)
+    if problems:
+        raise SpecError(where, problems)
+    return Settings(
+        name=str(file.meta.get("name", file.name)),
+        about=str(file.meta.get("about", "")),
+        path=file.path,
+        tree={**file.meta, **file.tree},
+        space=searched_space,
+        model=model,
+        workload=workload,
+        compare=tuple(compare),
+        fidelity=raw.fidelity,
+        power_scope=raw.power_scope,
+        deployment=deployment,
+        constraints=constraints,
+        reference_point=reference,
+        search=searched,
+    )
+
+
+# --- the form of the file -------------------------------------------------------------------------
+
+
+def _form():
+    """The pydantic models of a study file, built on first use."""
+    from pydantic import BaseModel, ConfigDict, Field
+
+    class Form(BaseModel):
+        model_config = ConfigDict(extra="forbid", strict=True)
+
+    class SpaceForm(Form):
+        knobs: str = "default"
+        hold: list[str] = []
+        hardware: dict[str, Any] = {}
+        deployment: dict[str, Any] = {}
+
+    class SearchForm(Form):
+        seed: int = Field(0, ge=0)
+        trials: int = Field(1000, ge=1)
+        sampler: str = "nsga2"
+        population: int = Field(100, ge=4, le=5000)
+
+    class StudyForm(Form):
+        hardware: str | list[str]
+        model: str
+        workload: str
+        compare: list[str] = []
+        fidelity: str = "sol"
+        power_scope: str = "system"
+        objectives: list[str] = list(OBJECTIVES)
+        reference_point: dict[str, Any] = {}
+        space: SpaceForm = SpaceForm()
+        constraints: dict[str, Any] = {}
+        search: SearchForm = SearchForm()
+
+    return StudyForm
+
+
+def _validated(file: library.SpecFile, where: str):
+    from pydantic import ValidationError
+
+    form = _form()
+    unknown = [f"{key}: unknown field of a study" for key in ("base", "knobs") if key in file.meta]
+    try:
+        found = form.model_validate(file.tree)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False)
+        raise SpecError(where, unknown + [_sentence(form, item) for item in details]) from None
+    if unknown:
+        raise SpecError(where, unknown)
+    return found
+
+
+def _sentence(form, item: dict) -> str:
+    """A pydantic error as key, what was found, what is wanted, the nearest name."""
+    place = [str(part) for part in item["loc"] if part not in ("str", "list[str]")]
+    key = ".".join(place)
+    if item["type"] == "extra_forbidden":
+        at = form
+        for part in place[:-1]:
+            at = at.model_fields[part].annotation
+        return f"{key}: unknown field{nearest(place[-1], at.model_fields)}"
+    if item["type"] == "missing":
+        return f"{key}: missing"
+    return f"{key}: {item['msg']}, found {item.get('input')!r}"
+
+
+# --- its meaning ----------------------------------------------------------------------------------
+
+
+def _known(key: str, word: str, known, problems: list[str]) -> None:
+    if word not in known:
+        problems.append(f"{key}: {word!r} is unknown{nearest(word, known)}")
+
+
+def _loaded(kind: str, name: str, key: str, problems: list[str]) -> Any:
+    try:
+        return load.load(kind, name)
+    except SpecError as error:
+        problems += [f"{key}: {problem}" for problem in error.problems]
+        return None
+
+
+def _search(raw, trials: int | None, seed: int | None, problems: list[str]) -> Search:
+    _known("search.sampler", raw.sampler, SAMPLER_NAMES, problems)
+    trials = raw.trials if trials is None else trials
+    seed = raw.seed if seed is None else seed
+    if trials < 1:
+        problems.append(f"--trials: {trials} must be at least 1")
+    if seed < 0:
+        problems.append(f"--seed: {seed} must be zero or more")
+    return Search(seed, trials, raw.sampler, raw.population)
+
+
+def _deployment(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple]:
+    found = {}
+    for key, entry in raw.items():
+        if key not in FIELDS:
+            problems.append(f"space.deployment.{key}: unknown choice{nearest(key, FIELDS)}")
+            continue
+        values = axis_values(key, entry, problems)
+        if values:
+            found[key] = values
+    if not problems and "tp" not in found:
+        found["tp"] = (1, 2, 4, 8)
+    return found
+
+
+def _constraints(raw: dict[str, Any], problems: list[str]) -> tuple[Constraint, ...]:
+    found = []
+    for stem, entry in raw.items():
+        metric = metrics.by_stem(stem)
+        if metric is None:
+            known = [m.stem for m in metrics.METRICS.values()]
+            problems.append(f"constraints.{stem}: unknown metric{nearest(stem, known)}")
+            continue
+        match = _LIMIT.match(entry) if isinstance(entry, str) else None
+        if match is None:
+            example = f'"<= 1200 W" ({units.describe(metric.quantity)})'
+            problems.append(f"constraints.{stem}: {entry!r} is not a limit; wanted {example}")
+            continue
+        try:
+            allowed = units.parse(_number(match[2]), metric.quantity)
+        except units.UnitError as error:
+            problems.append(f"constraints.{stem}: {error}")
+            continue
+        if allowed <= 0:
+            problems.append(f"constraints.{stem}: {entry!r}: the limit must be above zero")
+            continue
+        found.append(Constraint(metric.stem, match[1], allowed, entry))
+    return tuple(found)
+
+
+def _number(text: str) -> str:
+    """Thousands may be written with a comma or a blank: ``115 000 mm2``."""
+    return re.sub(r"(?<=\d)[ ,](?=\d{3}\b)", "", text)
+
+
+def _reference(raw: dict[str, Any], problems: list[str]) -> tuple[float, float]:
+    for key in set(raw) - set(OBJECTIVES):
+        problems.append(f"reference_point.{key}: unknown{nearest(key, OBJECTIVES)}")
+    point = []
+    for name, otherwise in zip(OBJECTIVES, REFERENCE_POINT, strict=True):
+        value = raw.get(name, otherwise)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not 0 < value < float("inf"):
+            problems.append(f"reference_point.{name}: {value!r} must be a number above zero")
+            value = otherwise
+        point.append(float(value))
+    return point[0], point[1]

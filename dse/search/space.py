@@ -1,0 +1,376 @@
+"""The hardware half of a study's space: families of chips, their axes, and Optuna's view of both.
+
+A *family* is a base chip with one combination of the categorical choices: one structure of the
+model, compiled once. An *axis* is a number that moves. An axis of the same name and range in
+several families is one parameter, so that crossover and surrogates learn it once; a parameter that
+the drawn family lacks is carried along unused.
+"""
+
+import dataclasses
+import functools
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dse import units
+from dse.resources import logic
+from dse.specs import load, schema
+from dse.specs.hardware import HardwareSpec
+from dse.specs.schema import SpecError, nearest
+
+FAMILY = "hardware"  # the parameter that draws the base chip
+SERVE_LEVEL = "serve_level"  # which point of a trial's own front is told: 0 efficient, 1 fast
+MOST_FAMILIES = 24
+
+
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """A number of the hardware that the search moves, in SI."""
+
+    name: str  # of the parameter: its path, with @family where ranges differ
+    path: str
+    unit: str | None
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+    origin: str = ""  # where its range is from
+
+    @property
+    def field(self) -> str:
+        """The path with the unit of its value at the end: a key of results."""
+        return field_path(HardwareSpec, self.path)
+
+    def unit_cube(self, value):
+        """Where a value lies in its range, 0 to 1."""
+        if self.log:
+            return np.log(value / self.low) / math.log(self.high / self.low)
+        return (value - self.low) / (self.high - self.low)
+
+    def from_unit_cube(self, share):
+        """The value at a share of the range."""
+        if self.log:
+            value = self.low * (self.high / self.low) ** share
+        else:
+            value = self.low + (self.high - self.low) * share
+        return np.round(value) if self.whole else value
+
+    def bound_hit(self, value: float) -> str | None:
+        """``"low"`` or ``"high"`` where a value ends within 1 % of a bound, else None."""
+        share = float(self.unit_cube(value))
+        close = 0.01 if not self.whole else 1e-9
+        return "low" if share <= close else "high" if share >= 1 - close else None
+
+    def show(self, value: float) -> str:
+        """The value for people."""
+        return units.show(value, self.unit)
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """A base chip with its categorical choices made, and the axes that move it."""
+
+    name: str
+    base: str
+    choices: tuple[tuple[str, str], ...]
+    loaded: load.Loaded
+    axes: tuple[Axis, ...]
+    start: tuple[float, ...]
+
+    @property
+    def title(self) -> str:
+        """The chip's name for people."""
+        chosen = ", ".join(f"{path.split('.')[-1]} {value}" for path, value in self.choices)
+        return f"{self.loaded.title} ({chosen})" if chosen else self.loaded.title
+
+    def with_values(self, values: Sequence[Any], spec: HardwareSpec | None = None) -> HardwareSpec:
+        """The chip with its axes set (numbers, columns or traced) and the clock settled."""
+        paths = [axis.path for axis in self.axes]
+        given = self.loaded.spec if spec is None else spec
+        moved = with_leaves(given, dict(zip(paths, values, strict=True)))
+        return settled(moved) if "clock" in paths else moved
+
+
+@dataclasses.dataclass(frozen=True)
+class Space:
+    """All families and all parameters of a study."""
+
+    families: tuple[Family, ...]
+    parameters: tuple[Axis, ...]
+    choices: tuple[tuple[str, tuple[str, ...]], ...]  # categorical path -> values
+
+    @functools.cached_property
+    def by_name(self) -> dict[str, Family]:
+        """Family by name."""
+        return {family.name: family for family in self.families}
+
+    def family_of(self, parameters: Mapping[str, Any]) -> Family:
+        """The family a trial's parameters draw."""
+        base = parameters.get(FAMILY, self.families[0].base)
+        chosen = {path: parameters[path] for path, _ in self.choices}
+        for family in self.families:
+            if family.base == base and all(chosen[p] == v for p, v in family.choices):
+                return family
+        raise KeyError(base)
+
+    def values_of(self, parameters: Mapping[str, Any]) -> tuple[Family, list[float]]:
+        """A trial's family and the values of the axes that family has."""
+        family = self.family_of(parameters)
+        return family, [float(parameters[axis.name]) for axis in family.axes]
+
+    def distributions(self) -> dict[str, Any]:
+        """Optuna's distributions of every parameter; all are drawn in every trial."""
+        from optuna import distributions as d
+
+        found: dict[str, Any] = {}
+        bases = tuple(dict.fromkeys(family.base for family in self.families))
+        if len(bases) > 1:
+            found[FAMILY] = d.CategoricalDistribution(bases)
+        for path, values in self.choices:
+            found[path] = d.CategoricalDistribution(values)
+        for axis in self.parameters:
+            if axis.whole:
+                found[axis.name] = d.IntDistribution(int(axis.low), int(axis.high), log=axis.log)
+            else:
+                found[axis.name] = d.FloatDistribution(axis.low, axis.high, log=axis.log)
+        return found | {SERVE_LEVEL: d.FloatDistribution(0.0, 1.0)}
+
+    def start_parameters(self, family: Family, serve_level: float) -> dict[str, Any]:
+        """Parameters of a family's chip as its file states it; unused axes in mid-range."""
+        values = {axis.name: axis.from_unit_cube(0.5) for axis in self.parameters}
+        values |= {a.name: v for a, v in zip(family.axes, family.start, strict=True)}
+        found = {a.name: int(values[a.name]) if a.whole else float(values[a.name])
+                 for a in self.parameters}  # fmt: skip
+        if len({f.base for f in self.families}) > 1:
+            found[FAMILY] = family.base
+        chosen = {path: values[0] for path, values in self.choices} | dict(family.choices)
+        return found | chosen | {SERVE_LEVEL: serve_level}
+
+
+# --- leaves of a spec -----------------------------------------------------------------------------
+
+
+def _step(spec, parts: list[str]) -> tuple[str, str | None, list[str]]:
+    """The field a path enters, the name of the table entry (or None), and the rest of the path."""
+    name, _, rule = schema.rules(spec)[parts[0]]
+    if rule.shape == "tables":
+        return name, parts[1], parts[2:]
+    return name, None, parts[1:]
+
+
+def with_leaves(spec, leaves: Mapping[str, Any]):
+    """A spec with the numbers at some paths replaced."""
+    groups: dict[tuple[str, str | None], dict[str, Any]] = {}
+    for path, value in leaves.items():
+        name, entry, rest = _step(type(spec), path.split("."))
+        groups.setdefault((name, entry), {})[".".join(rest)] = value
+    changed: dict[str, Any] = {}
+    for (name, entry), inner in groups.items():
+        held = changed.get(name, getattr(spec, name))
+        if "" in inner:
+            changed[name] = inner[""]
+        elif entry is None:
+            changed[name] = with_leaves(held, inner)
+        else:
+            changed[name] = {**held, entry: with_leaves(held[entry], inner)}
+    return dataclasses.replace(spec, **changed)
+
+
+def leaf_of(spec, path: str) -> Any:
+    """The number at a path of a spec, None where it is unset."""
+    parts = path.split(".")
+    while parts:
+        name, entry, parts = _step(type(spec), parts)
+        spec = getattr(spec, name)
+        spec = spec[entry] if entry is not None else spec
+    return spec
+
+
+def field_path(spec, path: str) -> str:
+    """``memory.dram.areal`` -> ``memory.dram.areal_bytes_per_s_per_mm2``."""
+    parts, said = path.split("."), []
+    while parts:
+        name, _, rule = schema.rules(spec)[parts[0]]
+        if rule.shape == "tables":
+            said += parts[:2]
+            spec, parts = rule.spec, parts[2:]
+        else:
+            said.append(name)
+            spec, parts = rule.spec, parts[1:]
+    return ".".join(said)
+
+
+def settled(hardware: HardwareSpec) -> HardwareSpec:
+    """The chip with its clock lowered to the limit of its voltage, as an unset clock would be."""
+    import jax.numpy as jnp
+
+    limit = logic.clock_limit_hz(hardware, logic.voltage_v(hardware))
+    return dataclasses.replace(hardware, clock_hz=jnp.minimum(hardware.clock_hz, limit))
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def read(bases: Sequence[str], raw, problems: list[str]) -> Space:
+    """The space of a study's ``[space]`` table; what is wrong with it is added to ``problems``."""
+    if raw.knobs not in ("default", "none"):
+        problems.append(f'space.knobs: {raw.knobs!r} is unknown; wanted "default" or "none"')
+    choices = {k: v["choices"] for k, v in raw.hardware.items() if _is_choice(v)}
+    moved = {k: v for k, v in raw.hardware.items() if not _is_choice(v)}
+    used: set[str] = set()
+    before = len(problems)
+    families = [
+        family
+        for base in dict.fromkeys(bases)
+        for family in _families(base, choices, moved, raw, (used, problems))
+    ]
+    if len(problems) == before:
+        for key in (*raw.hardware, *raw.hold):
+            if key not in used:
+                places = [p for f in families for p, _, _ in _places(f.loaded)]
+                problems.append(f"space.hardware.{key}: no chip of this study has it"
+                                f"{nearest(key, places)}")  # fmt: skip
+    if len(families) > MOST_FAMILIES:
+        problems.append(
+            f"space.hardware: {len(families)} structures; at most {MOST_FAMILIES} at once"
+        )
+    families, parameters = _shared(families)
+    paths = dict.fromkeys(path for family in families for path, _ in family.choices)
+    offered = {p: tuple(dict.fromkeys(v for f in families for q, v in f.choices if q == p))
+               for p in paths}  # fmt: skip
+    return Space(tuple(families), parameters, tuple(offered.items()))
+
+
+def _is_choice(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and set(entry) == {"choices"}
+
+
+def _places(loaded: load.Loaded):
+    return list(load.paths(loaded.tree, HardwareSpec))
+
+
+def _families(base, choices, moved, raw, notes) -> list[Family]:
+    used, problems = notes
+    try:
+        plain = load.load("chips", base)
+    except SpecError as error:
+        problems += [f"hardware: {problem}" for problem in error.problems]
+        return []
+    has = {key: values for key, values in choices.items() if _has(plain, key)}
+    used |= set(has)
+    found = []
+    for combination in itertools.product(*has.values()):
+        chosen = tuple((key, str(value)) for key, value in zip(has, combination, strict=True))
+        try:
+            loaded = load.load("chips", base, chosen) if chosen else plain
+        except SpecError as error:
+            problems += [f"space.hardware: {base}: {problem}" for problem in error.problems]
+            continue
+        axes, start = _axes(loaded, moved, raw, used, problems)
+        said = "".join(f" {k.split('.')[-1]}={v}" for k, v in chosen)
+        found.append(Family(base + said, base, chosen, loaded, axes, start))
+    return found
+
+
+def _has(loaded: load.Loaded, key: str) -> bool:
+    technologies = {p for p, *_ in load._references(loaded.tree, HardwareSpec)}
+    return key in technologies or _full_path(loaded, key) is not None
+
+
+def _full_path(loaded: load.Loaded, key: str) -> str | None:
+    places = {path: (table, k) for path, table, k in _places(loaded)}
+    return load.find_path(key, places, [])
+
+
+def _axes(loaded, moved, raw, used: set[str], problems) -> tuple[tuple[Axis, ...], tuple]:
+    """The axes of one chip: its own knobs, then what the study says, without what is held."""
+    entries: dict[str, tuple[Any, str]] = {}
+    if raw.knobs == "default":
+        for key, entry in loaded.meta.get("knobs", {}).items():
+            path = _full_path(loaded, key)
+            if path is not None:
+                entries[path] = (entry, f"knobs of {loaded.name}")
+    for key, entry in moved.items():
+        path = _full_path(loaded, key)
+        if path is not None:
+            used.add(key)
+            entries[path] = (entry, "study")
+    for key in raw.hold:
+        path = _full_path(loaded, key)
+        if path is not None:
+            used.add(key)
+            entries.pop(path, None)
+    found = [_axis(loaded, path, entry, origin, problems)
+             for path, (entry, origin) in entries.items()]  # fmt: skip
+    kept = [(axis, start) for axis, start in found if axis is not None]
+    return tuple(axis for axis, _ in kept), tuple(start for _, start in kept)
+
+
+def _axis(loaded, path: str, entry: Any, origin: str, problems: list[str]):
+    key = f"space.hardware.{path}" if origin == "study" else f"{loaded.name}: knobs.{path}"
+    record = dict(entry) if isinstance(entry, Mapping) else {"range": entry}
+    extra = set(record) - {"range", "scale", "coupled"}
+    if extra or not isinstance(record.get("range"), list) or len(record["range"]) != 2:
+        problems.append(f"{key}: wanted [low, high], {{ range, scale }} or {{ choices }}")
+        return None, None
+    unit = load.numeric_unit(loaded, path)
+    try:
+        low, high = (units.parse(end, unit) for end in record["range"])
+    except units.UnitError as error:
+        problems.append(f"{key}: {error}")
+        return None, None
+    scale = record.get("scale", "linear")
+    whole = all(isinstance(end, int) and not isinstance(end, bool) for end in record["range"])
+    axis = Axis(path, path, unit, low, high, scale == "log", whole, origin)
+    start = _start(loaded.spec, axis)
+    problem = _range_problem(axis, scale, start)
+    if problem:
+        problems.append(f"{key}: {problem}")
+        return None, None
+    return axis, start
+
+
+def _range_problem(axis: Axis, scale: str, start: float) -> str | None:
+    if scale not in ("log", "linear"):
+        return f"scale {scale!r} is unknown{nearest(scale, ('log', 'linear'))}"
+    if not axis.low < axis.high:
+        return f"the range {axis.show(axis.low)} to {axis.show(axis.high)} is empty"
+    if axis.log and axis.low <= 0:
+        return "a log scale needs a range above zero"
+    if not axis.low * (1 - 1e-9) <= start <= axis.high * (1 + 1e-9):
+        between = f"{axis.show(axis.low)} to {axis.show(axis.high)}"
+        return f"the chip's {axis.show(start)} lies outside {between}"
+    return None
+
+
+def _start(spec: HardwareSpec, axis: Axis) -> float:
+    """What the chip's file says, or what the law it follows gives."""
+    value = leaf_of(spec, axis.path)
+    if value is None and axis.path == "clock":
+        value = logic.clock_limit_hz(spec, logic.voltage_v(spec))
+        value = min(max(float(value), axis.low), axis.high)
+    if value is None and axis.path.endswith(".ratio"):
+        tier = leaf_of(spec, axis.path.removesuffix(".ratio"))
+        value = tier.technology.stack_bandwidth_bytes_per_s / tier.technology.stack_capacity_bytes
+    return float(axis.from_unit_cube(0.5)) if value is None else float(value)
+
+
+def _shared(families: list[Family]) -> tuple[list[Family], tuple[Axis, ...]]:
+    """Name the parameters: a path of one range everywhere is one parameter of all families."""
+    ranges: dict[str, set] = {}
+    for family in families:
+        for axis in family.axes:
+            ranges.setdefault(axis.path, set()).add((axis.low, axis.high, axis.log, axis.whole))
+    renamed, parameters = [], {}
+    for family in families:
+        axes = tuple(
+            axis if len(ranges[axis.path]) == 1
+            else dataclasses.replace(axis, name=f"{axis.path}@{family.name}")
+            for axis in family.axes
+        )  # fmt: skip
+        parameters |= {axis.name: axis for axis in axes if axis.name not in parameters}
+        renamed.append(dataclasses.replace(family, axes=axes))
+    return renamed, tuple(parameters.values())

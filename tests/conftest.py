@@ -1,0 +1,65 @@
+"""Shared by all tests: specs by name, and one operating point without compiling anything.
+
+An estimate of one point, run operator by operator, takes some 30 ms and a compiled one seconds to
+build, so tests call `estimate_step` as it is; many designs at once go through `jax.vmap`.
+"""
+
+import functools
+
+import jax
+import pytest
+
+from dse.estimate.evaluate import prepared
+from dse.estimate.prepare import Choices
+from dse.estimate.step import Design, Estimate, Scenario, estimate_step
+from dse.specs import load
+
+
+@pytest.fixture(scope="module")
+def float64():
+    """Double precision for a whole module."""
+    with jax.enable_x64(True):
+        yield
+
+
+@functools.cache
+def _spec(kind: str, name: str, overrides: tuple[tuple[str, str], ...] = ()):
+    return load.load(kind, name, overrides).spec
+
+
+@pytest.fixture(scope="session")
+def chip():
+    """``chip("h100_sxm", {"voltage": "0.7 V"})``: a hardware spec, with changes by path."""
+
+    def named(name: str, overrides: dict[str, str] | None = None):
+        return _spec("chips", name, tuple((overrides or {}).items()))
+
+    return named
+
+
+@pytest.fixture(scope="session")
+def model():
+    """``model("deepseek-v3")``: a network spec."""
+    return functools.partial(_spec, "models")
+
+
+@pytest.fixture(scope="session")
+def point():
+    """``point(chip, model, workload, **choices)``: what `estimate_step` takes."""
+
+    def named(hardware, network, workload="chat-8k", **choices) -> tuple[Design, Scenario]:
+        hardware = _spec("chips", hardware) if isinstance(hardware, str) else hardware
+        network = _spec("models", network) if isinstance(network, str) else network
+        return prepared(hardware, network, _spec("workloads", workload), Choices(**choices))
+
+    return named
+
+
+@pytest.fixture(scope="session")
+def at(point):
+    """``at(chip, model, batch=1, tp=8)``: one estimate at speed of light, system scope."""
+
+    def named(hardware, network, workload="chat-8k", how=None, **choices) -> Estimate:
+        return estimate_step(*point(hardware, network, workload, **choices), **(how or {}))
+
+    return named
