@@ -229,6 +229,7 @@ _SHOWN = {
     "flop": ("FLOP", 1.0),
     "joule": ("J", 1.0),
     "joule / byte": ("J/bit", 1 / 8),
+    "joule / byte / mm": ("J/bit/mm", 1 / 8),
     "joule / mac": ("J/MAC", 1.0),
     "joule / flop": ("J/FLOP", 1.0),
     "watt": ("W", 1.0),
@@ -245,6 +246,8 @@ _UNSCALED = {
     "watt / mm**2": "W/mm2",
     "joule / token": "J/token",
     "token / second": "tok/s",
+    "token / joule": "tok/s/W",
+    "ampere / mm**2": "A/mm2",
 }
 
 

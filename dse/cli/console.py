@@ -1,6 +1,7 @@
 """Where results go: standard output or a file, for people or for programs."""
 
 import json
+import os
 import pathlib
 import sys
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ import typer
 
 from dse.specs.errors import SpecError
 
-PLAIN_WIDTH = 110  # columns of output that is not a terminal, where nobody can be asked
+PLAIN_WIDTH = 160  # columns of output that is not a terminal, where nobody can be asked
 Json = Annotated[bool, typer.Option("--json", help="One JSON object for programs.")]
 Output = Annotated[
     str | None,
@@ -54,7 +55,7 @@ def _print(result: Any, shown: Iterable[Any], as_json: bool, file: Any) -> None:
         return
     from rich.console import Console
 
-    console = Console(file=file, highlight=False, emoji=False, markup=False, soft_wrap=False,
-                      width=None if file.isatty() else PLAIN_WIDTH)  # fmt: skip
+    width = None if file.isatty() or os.environ.get("COLUMNS") else PLAIN_WIDTH
+    console = Console(file=file, highlight=False, emoji=False, markup=False, width=width)
     for part in shown:
         console.print(part)

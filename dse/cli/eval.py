@@ -56,8 +56,7 @@ def _finite(node: Any, number: Any) -> Any:
 def _defaults(question: Question, result: Mapping[str, Any]) -> dict[str, str]:
     """What the command line left open: option -> value and where it is from."""
     model, workload = question.model.name, question.workload.name
-    style = question.chip.tree.get("style", {})
-    named = style.get("value") if "value" in style else None
+    style = next((f.stem for f in question.chip.files if f.parent.name == "styles"), None)
     because = {
         "workload": (workload, "the default"),
         "context": (f"{result['context_tokens']:g}", workload),
@@ -66,7 +65,7 @@ def _defaults(question: Question, result: Mapping[str, Any]) -> dict[str, str]:
         "weights": (result["weights"], model),
         "kv": (result["kv"], model),
         "activations": (result["activations"], model),
-        "fidelity": (result["fidelity"], f"style {named}" if named else "the chip's style"),
+        "fidelity": (result["fidelity"], f"style {style}" if style else "the chip's style"),
         "power_scope": (result["power_scope"], "the default"),
     }
     return {
@@ -119,8 +118,8 @@ def default_lines(result: Mapping[str, Any]) -> list[str]:
     return ["not stated: " + ", ".join(f"{k} {v}" for k, v in result["defaults"].items())]
 
 
-def shown(question: Question, result: Mapping[str, Any]) -> list[Any]:
-    """The answer for people: verdict, breakdowns, path, memory, limits, what to type next."""
+def opening(question: Question, result: Mapping[str, Any]) -> list[Any]:
+    """The verdict first: what was asked, both goals, what was changed and filled in."""
     from dse.report import tables
 
     titles = {"chip": question.chip.title, "model": question.model.title}
@@ -128,9 +127,15 @@ def shown(question: Question, result: Mapping[str, Any]) -> list[Any]:
     parts: list[Any] = [tables.heading(result, titles)]
     if not result["feasible"]:
         parts.append("INFEASIBLE\n" + "\n".join(f"  {s}" for s in tables.infeasible(result)))
-    parts += [tables.verdict(result), *(["\n".join(lines)] if lines else [])]
-    parts += [tables.breakdowns(result), tables.critical_path(result), tables.capacity(result),
-              tables.limits(result)]  # fmt: skip
+    return [*parts, tables.verdict(result), *(["\n".join(lines)] if lines else [])]
+
+
+def shown(question: Question, result: Mapping[str, Any]) -> list[Any]:
+    """The answer for people: verdict, breakdowns, path, memory, limits, what to type next."""
+    from dse.report import tables
+
+    parts = [*opening(question, result), tables.breakdowns(result), tables.critical_path(result),
+             tables.capacity(result), tables.limits(result)]  # fmt: skip
     if "ops" in result:
         parts.append(tables.ops(result))
     if result["extrapolated"]:

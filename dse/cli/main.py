@@ -62,6 +62,16 @@ class _Verbs(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         return name, command and _imported(command.name), rest
 
+    def invoke(self, ctx: Any) -> Any:
+        # Typer would answer these two itself, with other exit codes.
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            _drop_output()
+            raise typer.Exit from None
+        except KeyboardInterrupt:
+            raise typer.Exit(_say("interrupted", INTERRUPTED)) from None
+
 
 def _exists(place: str) -> bool:
     return importlib.util.find_spec(place.partition(":")[0]) is not None

@@ -142,7 +142,7 @@ class Question:
 
         q = dataclasses.replace(self, **changed)
         return evaluate(q.chip, q.model, q.workload, q.choices, fidelity=q.fidelity,
-                        power_scope=q.power_scope)  # fmt: skip
+                        power_scope=q.power_scope, compiled=False)  # fmt: skip
 
 
 def ask(point: Point) -> Question:
@@ -179,7 +179,8 @@ def _collected(problems: list[str], call: Callable, *arguments: Any) -> Any:
     try:
         return call(*arguments)
     except SpecError as error:
-        where = "" if error.where in ("--set", arguments[1]) else f"{error.where}: "
+        where = {"--set": "--set "}.get(error.where, f"{error.where}: ")
+        where = "" if error.where in arguments else where
         problems += [where + problem for problem in error.problems]
         return None
 
@@ -223,6 +224,8 @@ def _choices(point: Point, problems: list[str]) -> Any:
     drafts = said["drafts"]
     if drafts is not None and (drafts < 0 or drafts != int(drafts)):
         problems.append(f"--drafts: {drafts:g} must be a whole number, zero or more")
+    elif drafts is not None:
+        said["drafts"] = int(drafts)
     return Choices(**{name: value for name, value in said.items() if value is not None})
 
 

@@ -24,7 +24,7 @@ def remedies(question: Question, result: Mapping[str, Any]) -> list[str]:
     if "clock" not in broken:
         found += _batch(question, result)
         if any(name.startswith("capacity.") for name in broken):
-            found += _formats(question) + _splits(question, result)
+            found += _formats(question) + _splits(question, result) + _context(question, result)
         if broken.keys() & {"heat_flux", "junction", "current_density"}:
             found += _cooler(question)
     return found
@@ -91,6 +91,20 @@ def _splits(question: Question, result: Mapping[str, Any]) -> list[str]:
             if _holds(question, **_with(question, **fields)):
                 return [f"{name} {size} fits, on {chips} chips (--{name} {size})"]
     return []
+
+
+def _context(question: Question, result: Mapping[str, Any]) -> list[str]:
+    """The longest context that fits, where the question states one."""
+    if question.choices.context is None:
+        return []
+
+    def holds(tokens: int) -> bool:
+        return _holds(question, **_with(question, context=float(tokens), tp=result["tp"]))
+
+    if not holds(1):
+        return []
+    tokens = _last_that_holds(1, int(question.choices.context), holds)
+    return [f"a context of {tokens} tokens is the longest that fits (--context {tokens})"]
 
 
 def _clock(question: Question, broken: Mapping[str, Any]) -> list[str]:

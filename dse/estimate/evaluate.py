@@ -5,6 +5,7 @@ import functools
 from typing import Any
 
 import jax
+import numpy as np
 from jax.core import Tracer
 
 from dse.estimate.prepare import Choices, context_of, deploy, format_names
@@ -18,6 +19,7 @@ from dse.specs.workload import Workload
 
 FIDELITIES = ("sol", "calibrated")
 POWER_SCOPES = ("accelerator", "system", "facility")
+SMALLEST, LARGEST = 1e-60, 1e60  # no quantity of a chip in SI lies outside
 
 
 def evaluate(  # noqa: PLR0913 - the public door; the rest is keyword-only
@@ -30,6 +32,7 @@ def evaluate(  # noqa: PLR0913 - the public door; the rest is keyword-only
     power_scope: str = "system",
     overlap: float | None = None,
     exponent: float | None = None,
+    compiled: bool = True,
 ) -> Estimate:
     """One decode operating point.
 
@@ -46,6 +49,8 @@ def evaluate(  # noqa: PLR0913 - the public door; the rest is keyword-only
         power_scope: ``"accelerator"``, ``"system"`` or ``"facility"``.
         overlap: 0 (operators follow one another) to 1 (everything overlaps).
         exponent: None for the hard maximum, else the exponent of a smooth one (for gradients).
+        compiled: False answers operator by operator, in 40 ms instead of 5 but without the
+            seconds of a first compilation: right for fewer than a hundred points.
 
     Returns:
         The estimate; every leaf a scalar array in the unit of its name.
@@ -62,7 +67,11 @@ def evaluate(  # noqa: PLR0913 - the public door; the rest is keyword-only
         return estimate_step(design, scenario, fidelity, power_scope, exponent)
     with jax.enable_x64(True):
         design, scenario = _overlapped(*prepared(*given), overlap)
-        estimate = _compiled(fidelity, power_scope, exponent)(design, scenario)
+        if compiled:
+            estimate = _compiled(fidelity, power_scope, exponent)(design, scenario)
+        else:
+            estimate = estimate_step(design, scenario, fidelity, power_scope, exponent)
+            estimate = jax.tree.map(np.float64, estimate)
     labels = _labels(*given, design.deployment) | {"fidelity": fidelity, "power_scope": power_scope}
     return dataclasses.replace(estimate, labels=tuple(labels.items()))
 
@@ -115,8 +124,23 @@ def prepared(hardware, model, workload, deployment=None) -> tuple[Design, Scenar
     if isinstance(deployment, Deployment):
         context = context_of(load_shape)
     else:
-        deployment, context = deploy(chip, network, load_shape, deployment or Choices())
+        try:
+            deployment, context = deploy(chip, network, load_shape, deployment or Choices())
+        except (ZeroDivisionError, OverflowError):
+            raise SpecError("values", _extremes(hardware, model, workload)) from None
     return Design(chip, deployment), Scenario(network, context, load_shape.reserve_fraction)
+
+
+def _extremes(*specs: Any) -> list[str]:
+    """Values that a division or product cannot take, where they are stated."""
+    found = [
+        f"{path}: {value.text!r} ({value.origin}) is too {'small' if small else 'large'} to compute"
+        for spec in specs if isinstance(spec, load.Loaded)
+        for path, value in spec.record.items()
+        if (small := value.number < SMALLEST and (value.number > 0 or "--set" in value.origin))
+        or value.number > LARGEST
+    ]  # fmt: skip
+    return found or ["a rate or size among them is zero, where the model divides by it"]
 
 
 def default_fidelity(hardware) -> str:

@@ -31,12 +31,14 @@ def crossing(exchange: Exchange, resources: Resources, collective: str, link_sha
         return _scaled(_by(exchange.kind, exchange, resources, link_share), exchange.rounds)
     if collective != "auto":
         return _scaled(_by(collective, exchange, resources, link_share), exchange.rounds)
+    up = resources.fabrics.get("scale_up")
+    reduces = 0.0 if up is None else up.in_network_reduction
     best = _by(AUTO[0], exchange, resources, link_share)
     for name in AUTO[1:]:
         other = _by(name, exchange, resources, link_share)
         faster = other.seconds < best.seconds
         if name == "in_switch":
-            faster = faster & (resources.fabrics["scale_up"].in_network_reduction > 0.5)
+            faster = faster & (reduces > 0.5)
         best = _where(faster, other, best)
     return _scaled(best, exchange.rounds)
 

@@ -6,6 +6,7 @@ from typing import Any
 SCHEMA = "dse.eval/1"
 # Slack of a margin: float64 rounding, not generosity.
 TOLERANCE = 1e-9
+BIG = 1e300  # beyond it products overflow
 _LIMITS_NAMED = {
     "memory streaming": "memory bandwidth",
     "arithmetic": "compute",
@@ -37,6 +38,11 @@ def violations(estimate) -> list[dict]:
         if not used <= allowed * (1 + TOLERANCE):
             broken.append({"name": name, "used": number(used), "allowed": number(allowed),
                            "unit": limit.unit, "remedy": limit.remedy})  # fmt: skip
+    undefined = [n for n in ("step_s", "j_per_token") if not 0 < float(getattr(estimate, n)) < BIG]
+    if undefined:
+        broken.append({"name": "undefined", "used": None, "allowed": None, "unit": "",
+                       "remedy": f"{' and '.join(undefined)} cannot be computed: a rate, size or "
+                       "count is zero or beyond floating point"})  # fmt: skip
     return broken
 
 

@@ -52,9 +52,19 @@ def board(demand: Demand, hardware: HardwareSpec, resources: Resources) -> Board
     state = steady(demand, hardware, resources, junction, step_s)
     for _ in range(ROUNDS):
         step_s = _throttled_s(demand, hardware, resources, state)
-        junction = junction_k(hardware, state)
+        # The temperature is that of the stretched step: the heat of the work alone, far above
+        # the limit, would leak away the whole limit in the next round.
+        junction = junction_k(hardware, _stretched(state, demand, resources, step_s))
         state = steady(demand, hardware, resources, junction, step_s)
     return state
+
+
+def _stretched(state: Board, demand: Demand, resources: Resources, step_s: Scalar) -> Board:
+    """The same board doing the same work in ``step_s``: static power stays, the rest thins out."""
+    core_j = demand.core_j + resources.gated_clock_w * demand.busy_s
+    fewer = 1 / state.step_s - 1 / step_s
+    return state._replace(die_w=state.die_w - core_j * fewer,
+                          dram_w=state.dram_w - demand.device_j * fewer)  # fmt: skip
 
 
 def junction_k(hardware: HardwareSpec, state: Board) -> Scalar:
@@ -72,10 +82,11 @@ def stacked(hardware: HardwareSpec) -> bool:
 def steady(demand: Demand, hardware, resources: Resources, junction, step_s) -> Board:
     """Power of one chip at a given junction temperature and step time."""
     power = hardware.power
-    leakage = resources.leakage_w * logic.leakage_temperature_factor(hardware, junction)
+    settled = _settled_k(hardware, junction)
+    leakage = resources.leakage_w * logic.leakage_temperature_factor(hardware, settled)
     refresh = sum(
         (
-            watts * 2 ** ((junction - resources.tiers[name].refresh_reference_k) / 10)
+            watts * 2 ** ((settled - resources.tiers[name].refresh_reference_k) / 10)
             for name, watts in resources.refresh_w.items()
         ),
         0.0,
@@ -99,6 +110,16 @@ def steady(demand: Demand, hardware, resources: Resources, junction, step_s) -> 
         junction_k=junction,
         step_s=step_s,
     )
+
+
+def _settled_k(hardware: HardwareSpec, junction: Scalar) -> Scalar:
+    """The temperature leakage is taken at: no more than two e-folds above the junction limit.
+
+    Beyond the limit a design is infeasible whatever its power; without a bound its leakage runs
+    away, round by round, to infinity.
+    """
+    hottest = hardware.cooling.junction_limit_k + 2 * hardware.logic.leakage_temperature_k
+    return -smooth.maximum([-junction, -hottest])
 
 
 def _throttled_s(demand: Demand, hardware, resources: Resources, state: Board) -> Scalar:

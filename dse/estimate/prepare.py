@@ -21,6 +21,7 @@ from dse.work.collectives import ALL_REDUCE
 from dse.work.split import Context
 
 PREFILL = ("ignored", "interleaved", "disaggregated")
+LARGEST = 1e9  # of a batch, a split, a context in tokens: more is a slip of the keyboard
 FULL = 0.98  # share of the fastest tier that default placement gives to weights
 
 
@@ -102,7 +103,7 @@ def deploy(
     context = context_of(workload, choices.context)
     batch = workload.batch if choices.batch is None else choices.batch
     formats = formats_of(hardware, model, choices)
-    problems = _word_problems(hardware, choices)
+    problems = [*_word_problems(hardware, choices), *_length_problems(context)]
     if problems:
         raise SpecError("deployment", problems)
     for tp in [choices.tp] if choices.tp is not None else _candidates(hardware, model, choices):
@@ -256,13 +257,20 @@ def _word_problems(hardware: HardwareSpec, choices: Choices) -> list[str]:
     return problems
 
 
+def _length_problems(context: Context) -> list[str]:
+    mean = context.attended()
+    if not 1 <= mean <= LARGEST:
+        return [f"context: {mean:g} tokens; must lie between 1 and {LARGEST:g}"]
+    return []
+
+
 def split_problems(model: ModelSpec, d: Deployment) -> list[str]:
     """Why a split cannot exist, in words; empty where it can."""
     problems = []
     for name in ("batch", "tp", "kvp", "dp", "pp", "ep", "micro_batches"):
         value = getattr(d, name)
-        if not value >= 1 or value != int(value):
-            problems.append(f"{name}: {value:g} must be a whole number of at least 1")
+        if not 1 <= value <= LARGEST or value != int(value):
+            problems.append(f"{name}: {value:g} must be a whole number from 1 to {LARGEST:g}")
     if problems:
         return problems
     for heads in sorted({h for h in _heads(model) if h and h % d.tp}):

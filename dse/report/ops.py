@@ -1,10 +1,10 @@
 """The op table as plain rows: what each operator moves and computes, and how near light it runs."""
 
-import functools
 from typing import Any
 
 import jax
 
+from dse.estimate.passes import Row
 from dse.estimate.step import Design, Scenario, op_table
 from dse.smooth import ratio
 
@@ -16,58 +16,24 @@ def op_rows(design: Design, scenario: Scenario, fidelity: str) -> list[dict[str,
     the operator takes. ``bound_by`` is the part of its time that is longest.
     """
     with jax.enable_x64(True):
-        rows = _compiled(fidelity)(design, scenario)
-    names = _names(design, scenario)
-    return [_plain(name, jax.tree.map(float, row)) for name, row in zip(names, rows, strict=True)]
-
-
-def _plain(name: str, row: dict[str, Any]) -> dict[str, Any]:
-    parts = row["time_breakdown_s"]
-    layers = row["layers"]
-    total = layers * row["layer_s"]
-    return {
-        "op": name,
-        "layers": layers,
-        "flops": layers * row["flops"],
-        "bytes": {source: layers * size for source, size in row["bytes"].items()},
-        "messages": layers * row["messages"],
-        "seconds": total,
-        "time_breakdown_s": {part: layers * seconds for part, seconds in parts.items()},
-        "light_speed_fraction": row["light_speed_fraction"],
-        "bound_by": max(parts, key=parts.__getitem__) if total > 0 else "nothing",
-    }
-
-
-def _names(design: Design, scenario: Scenario) -> list[str]:
-    from dse.work.decode import decode_ops
-
-    with jax.enable_x64(True):
-        ops: list[Any] = []
-
-        def traced(design, scenario):
-            ops.extend(decode_ops(scenario.model, scenario.context, design.deployment))
-            return 0
-
-        jax.eval_shape(traced, design, scenario)
-    return [op.name for op in ops]
-
-
-@functools.cache
-def _compiled(fidelity: str):
-    def table(design: Design, scenario: Scenario) -> list[dict[str, Any]]:
         rows = op_table(design, scenario, fidelity)[0]
         light = op_table(design, scenario, "sol")[0]
-        return [
-            {
-                "layers": row.op.layers,
-                "flops": row.flops,
-                "bytes": row.bytes,
-                "messages": row.stages,
-                "layer_s": row.seconds,
-                "time_breakdown_s": row.parts_s,
-                "light_speed_fraction": ratio(best.busy_s, row.seconds),
-            }
-            for row, best in zip(rows, light, strict=True)
-        ]
+        return [_plain(row, best) for row, best in zip(rows, light, strict=True)]
 
-    return jax.jit(table)
+
+def _plain(row: Row, best: Row) -> dict[str, Any]:
+    layers = float(row.op.layers)
+    parts = {part: layers * float(seconds) for part, seconds in row.parts_s.items()}
+    total = layers * float(row.seconds)
+    return {
+        "op": row.op.name,
+        "part": row.op.part,
+        "layers": layers,
+        "flops": layers * float(row.flops),
+        "bytes": {source: layers * float(size) for source, size in row.bytes.items()},
+        "messages": layers * float(row.stages),
+        "seconds": total,
+        "time_breakdown_s": parts,
+        "light_speed_fraction": float(ratio(best.busy_s, row.seconds)),
+        "bound_by": max(parts, key=parts.__getitem__) if total > 0 else "nothing",
+    }

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dse import units
-from dse.report.palette import colour, label
+from dse.report.palette import COMPONENTS, colour, label
 
 TIME_ROWS = ("weights", "kv_cache", "compute", "communication", "overhead")
 ENERGY_ROWS = ("weights", "kv_cache", "compute", "communication", "static", "host", "prefill")
@@ -24,15 +24,15 @@ SCOPE_MEANING = {
 
 def grid(title: str | None = None) -> Table:
     """The one style of table: no frame, a rule under the header."""
-    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False,
-                 padding=(0, 2, 0, 0), header_style="dim")  # fmt: skip
+    return Table(title=title, box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
 
 
 def table(title: str | None, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Table:
     """A table whose first column is words and whose others are numbers."""
     made = grid(title)
     for index, column in enumerate(columns):
-        made.add_column(column, justify="right" if index else "left", overflow="fold")
+        made.add_column(column, justify="right" if index else "left", no_wrap=not index,
+                        overflow="fold")  # fmt: skip
     for row in rows:
         made.add_row(*[cell if isinstance(cell, Text) else _shown(cell) for cell in row])
     return made
@@ -45,6 +45,10 @@ def _shown(cell: Any) -> Text:
 def component(name: str) -> Text:
     """A component in its colour."""
     return Text(label(name), style=colour(name))
+
+
+def _count(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.4g}"
 
 
 def quantity(value: float | None, unit: str | None, digits: int = 3) -> str:
@@ -146,7 +150,7 @@ def energy_scopes(result: Mapping[str, Any]) -> Table:
         **SCOPE_MEANING,
     }
     scopes = result["j_per_token_by_scope"]
-    rows = [(name, quantity(scopes[name], "joule"), meaning[name]) for name in scopes]
+    rows = [(name, quantity(scopes[name], "joule"), said) for name, said in meaning.items()]
     made = table("Energy per token by scope", ["scope", "energy", "what is inside"], rows)
     made.columns[2].justify = "left"
     return made
@@ -159,7 +163,7 @@ def critical_path(result: Mapping[str, Any], layers: float | None = None) -> Tab
     columns = ["stage", "count", "time", "share"] + (["ns per layer"] if layers else [])
     rows = []
     for stage in stages:
-        row = [stage["stage"], quantity(stage["count"], None), quantity(stage["seconds"], "second"),
+        row = [stage["stage"], _count(stage["count"]), quantity(stage["seconds"], "second"),
                share(stage["seconds"], whole)]  # fmt: skip
         if layers:
             row.append(f"{(stage['seconds'] or 0.0) / layers * 1e9:,.0f}")
@@ -202,15 +206,20 @@ def limits(result: Mapping[str, Any], most: int | None = NEAR_LIMITS) -> Table:
 def named(title: str, amounts: Mapping[str, float | None], unit: str, total: str = "sum") -> Table:
     """A breakdown by name, with its sum."""
     whole = sum(value or 0.0 for value in amounts.values())
-    rows = [[name.replace("_", " "), quantity(value, unit), share(value, whole)]
-            for name, value in amounts.items() if value]  # fmt: skip
+    order = [*COMPONENTS, *amounts]
+    rows = [
+        [component(name) if name in COMPONENTS else label(name), quantity(value, unit),
+         share(value, whole)]
+        for name, value in sorted(amounts.items(), key=lambda item: order.index(item[0]))
+        if value
+    ]  # fmt: skip
     return table(title, ["", "amount", "share"], [*rows, [total, quantity(whole, unit), ""]])
 
 
 def ops(result: Mapping[str, Any]) -> Table:
     """The op table: one line per operator, all its layers."""
     rows = []
-    for row in result["ops"]:
+    for row in filter(lambda row: row["seconds"] != 0, result["ops"]):
         size = row["bytes"]
         bound = row["bound_by"]
         rows.append([
@@ -233,8 +242,11 @@ def extrapolated(result: Mapping[str, Any]) -> Text:
 
 
 def blank(parts: Iterable[Any]) -> list[Any]:
-    """Renderables with an empty line between them."""
+    """Renderables with an empty line between them; a title is a line of its own, never folded."""
     spaced: list[Any] = []
     for part in parts:
+        if isinstance(part, Table) and part.title:
+            spaced.append(Text(str(part.title), style="bold"))
+            part.title = None
         spaced += [part, ""]
     return spaced[:-1]

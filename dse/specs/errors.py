@@ -18,4 +18,7 @@ def nearest(name: str, known) -> str:
     close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
     if close:
         return f"; did you mean {close[0]}?"
+    holding = [k for k in known if len(str(name)) > 2 and str(name) in k]
+    if holding:
+        return f"; did you mean one of {', '.join(holding[:12])}?"
     return f"; known: {', '.join(sorted(known)[:24])}{', ...' if len(known) > 24 else ''}"

@@ -24,11 +24,17 @@ class ComputeFormat(eqx.Module):
 
     energy_j_per_mac: float = number("all in, N5 at nominal voltage; the process scales it")
     area_mm2_per_mac: float = number("N5; 0 where another format's array does the work")
-    peak_flops_per_s: float | None = number("dense peak at ``at_clock``", optional=True)
+    peak_flops_per_s: float | None = number(
+        "dense peak at ``at_clock``", positive=True, optional=True
+    )
     at_clock_hz: float | None = number("clock of the peak", positive=True, optional=True)
-    macs: float | None = number("multiply-accumulates per clock", optional=True)
+    macs: float | None = number(
+        "multiply-accumulates per clock", positive=True, optional=True
+    )
     shares: str | None = text("format whose array this one runs on", optional=True)
-    shares_rate: float | None = number("MACs per MAC of the shared array", optional=True)
+    shares_rate: float | None = number(
+        "MACs per MAC of the shared array", positive=True, optional=True
+    )
 
 
 class VectorUnits(eqx.Module):
@@ -44,7 +50,7 @@ class MemoryTier(eqx.Module):
     """One level of memory. What is not stated follows the technology's law."""
 
     technology: MemoryTechnology = table(MemoryTechnology, folder="memory")
-    bandwidth_bytes_per_s: float | None = number("whole chip", optional=True)
+    bandwidth_bytes_per_s: float | None = number("whole chip", positive=True, optional=True)
     capacity_bytes: float | None = number("whole chip", optional=True)
     stacks: float | None = number("stacks or devices", optional=True)
     ratio_per_s: float | None = number("stack: bandwidth over capacity", optional=True)
@@ -63,10 +69,12 @@ class LinkDomain(eqx.Module):
         "how the chips are joined", choices=("switch", "direct", "torus_2d", "torus_3d", "mesh_2d")
     )
     in_network_reduction: float = number("1 where switches reduce, else 0")
-    bandwidth_bytes_per_s: float | None = number("all links, one direction", optional=True)
+    bandwidth_bytes_per_s: float | None = number(
+        "all links, one direction", positive=True, optional=True
+    )
     latency_s: float | None = number("one small in-graph exchange of 2 chips", optional=True)
     latency_per_doubling_s: float | None = number("added per doubling of chips", optional=True)
-    lanes: float | None = number("lanes, one direction", optional=True)
+    lanes: float | None = number("lanes, one direction", positive=True, optional=True)
     lane_rate_bytes_per_s: float | None = number("per lane", positive=True, optional=True)
     radix: float | None = number("direct peers, or ports of one switch", optional=True)
     pitch_m: float | None = number("reach needed by the smallest system", optional=True)
@@ -126,7 +134,9 @@ class HardwareSpec(eqx.Module):
     packaging: Packaging = table(Packaging, folder="packaging")
     cooling: Cooling = table(Cooling, folder="cooling")
     style: ExecutionStyle = table(ExecutionStyle, folder="styles")
-    nominal_voltage_v: float = number("voltage at which the chip reaches nominal clock")
+    nominal_voltage_v: float = number(
+        "voltage at which the chip reaches nominal clock", positive=True
+    )
     nominal_clock_hz: float = number("clock at nominal voltage", positive=True)
     minimum_voltage_v: float = number("floor of the logic rail")
     die_mm2: float = number("one die", positive=True)

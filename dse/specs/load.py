@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
 from dse import units
-from dse.specs import library, schema
+from dse.specs import consistency, library, schema
 from dse.specs.hardware import HardwareSpec
 from dse.specs.network import ModelSpec
 from dse.specs.schema import Rule, SpecError, Value, nearest
@@ -59,10 +59,10 @@ def load(kind: str, name: str, overrides: Sequence[tuple[str, str]] = ()) -> Loa
     where = _shown(files[0])
     changes: list[tuple[str, str, str]] = []
     left = _name_technologies(tree, spec, overrides, changes)
-    tree = _resolved(tree, spec, files, where)
+    tree = resolved(tree, spec, files, where)
     _apply(tree, spec, left, changes)
-    model, record = _validated(tree, spec, where)
-    built = schema.build(model, "", record)
+    model, record = validated(tree, spec, where)
+    built = consistent(kind, schema.build(model, "", record), where)
     title = str(meta.get("name", files[0].stem))
     return Loaded(built, kind, files[0].stem, title, meta, record, tuple(files),
                   tuple(changes), tree)  # fmt: skip
@@ -71,10 +71,18 @@ def load(kind: str, name: str, overrides: Sequence[tuple[str, str]] = ()) -> Loa
 def from_tree(kind: str, tree: dict, title: str) -> Loaded:
     """A spec from a tree already in memory, for importers and exported designs."""
     spec, files = CLASSES[kind], []
-    resolved = _resolved(_sourced(tree, {}, title), spec, files, title)
-    model, record = _validated(resolved, spec, title)
-    return Loaded(schema.build(model, "", record), kind, title, title, {}, record, tuple(files),
-                  tree=resolved)  # fmt: skip
+    complete = resolved(_sourced(tree, {}, title), spec, files, title)
+    model, record = validated(complete, spec, title)
+    built = consistent(kind, schema.build(model, "", record), title)
+    return Loaded(built, kind, title, title, {}, record, tuple(files), tree=complete)
+
+
+def consistent(kind: str, spec: Any, where: str) -> Any:
+    """The spec, or one error with all of its contradictions."""
+    found = consistency.problems(kind, spec)
+    if found:
+        raise SpecError(where, found)
+    return spec
 
 
 def _shown(path: pathlib.Path) -> str:
@@ -84,7 +92,8 @@ def _shown(path: pathlib.Path) -> str:
         return f"{path.parent.name}/{path.name}"
 
 
-def _validated(tree: dict, spec, where: str) -> tuple[Any, dict[str, Value]]:
+def validated(tree: dict, spec, where: str) -> tuple[Any, dict[str, Value]]:
+    """The validated tree of a spec class and an empty record for `schema.build` to fill."""
     from pydantic import ValidationError
 
     try:
@@ -231,21 +240,27 @@ def _references(tree: Any, spec, path: str = "") -> Iterator[tuple[str, dict, st
 def _name_technologies(tree, spec, overrides, changes) -> list[tuple[str, str]]:
     """Apply the overrides that choose a technology; hand back the others."""
     places = {path: (table, key, rule) for path, table, key, rule in _references(tree, spec)}
-    left = []
+    left, problems = [], []
     for path, value in overrides:
         match = _match(path, list(places))
         if len(match) != 1:
             left.append((path, value))
             continue
         table, key, rule = places[match[0]]
-        library.locate(rule.folder, value)
+        try:
+            library.locate(rule.folder, value)
+        except SpecError as error:
+            problems += [f"{match[0]}: {problem}" for problem in error.problems]
+            continue
         before = table.get(key)
         table[key] = {"value": value, "origin": "--set"}
         changes.append((match[0], str(before["value"]) if _is_leaf(before) else "-", value))
+    if problems:
+        raise SpecError("--set", problems)
     return left
 
 
-def _resolved(tree: dict, spec, files: list[pathlib.Path], where: str) -> dict:
+def resolved(tree: dict, spec, files: list[pathlib.Path], where: str) -> dict:
     """The tree with each named technology written out in place."""
     tree = copy.deepcopy(tree)
     problems: list[str] = []
@@ -368,16 +383,18 @@ def parse_setting(text: str) -> tuple[str, str]:
 
 def numeric_unit(loaded: Loaded, path: str) -> str | None:
     """The unit of a path of a loaded spec, as `units.parse` wants it."""
-    spec = type(loaded.spec)
-    parts = path.split(".")
-    while len(parts) > 1:
-        rule = schema.rules(spec).get(parts[0], (None, None, None))[2]
-        if rule is None:
-            return None
-        skip = 2 if rule.shape in ("tables", "sequence") else 1
-        spec, parts = rule.spec, parts[skip:]
-    entry = schema.rules(spec).get(parts[0])
-    return (entry[1] or None) if entry else None
+    node, unit = loaded.spec, ""
+    for part in path.split("."):
+        if isinstance(node, dict):
+            node = node.get(part)
+        elif isinstance(node, (list, tuple)):
+            node = node[int(part)] if part.isdecimal() and int(part) < len(node) else None
+        else:
+            entry = schema.rules(type(node)).get(part) if dataclasses.is_dataclass(node) else None
+            if entry is None:
+                return None
+            unit, node = entry[1], getattr(node, entry[0])
+    return unit or None
 
 
 __all__ = ["Loaded", "SpecError", "from_tree", "load", "parse_setting", "paths", "units"]

@@ -1,0 +1,106 @@
+"""``dse explain``: where each second and joule of a point goes; what a metric or law means."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dse.cli.console import Json, Output, emit, note
+from dse.cli.eval import answer, changed_lines, default_lines, opening, refuse_infeasible
+from dse.cli.point import Point, Question, ask, takes_point
+from dse.cli.targets import Target, explanation, resolve
+from dse.specs.errors import SpecError
+
+SHOWN_GOALS = ("user_tokens_per_s", "system_tokens_per_s_per_w")
+
+
+@takes_point
+def explain(point: Point, json: Json = False, output: Output = None) -> None:
+    """Where time and energy of a chip go, op by op; or what a metric or a law means.
+
+    CHIP is a chip, a metric (system_tokens_per_s_per_w), a law (clock_limit), or a design of a
+    run (RUN#ID).
+    """
+    target = resolve(point.chip)
+    if target.kind == "word":
+        found = explanation(target.name)
+        emit(found, _described(found), json, output)
+        return
+    if target.kind == "design":
+        _explain_design(target, json, output)
+        return
+    question = ask(point)
+    result = answer(question, with_ops=True)
+    if json or output:
+        note(*changed_lines(result), *default_lines(result))
+    emit(result, _explained(question, result), json, output)
+    refuse_infeasible(question, result)
+
+
+def _explain_design(target: Target, json: bool, output: str | None) -> None:
+    """A design of a run is explained by what its ``front.json`` stored of it."""
+    design = _stored_design(target)
+    from dse.report import tables
+
+    parts: list[Any] = [f"{target.run} #{target.name}"]
+    for key, value in design.items():
+        if isinstance(value, Mapping):
+            rows = [(name, _plain(item)) for name, item in value.items()]
+            parts.append(tables.table(key, ["", "value"], rows))
+        else:
+            parts.append(f"{key}: {_plain(value)}")
+    emit(design, tables.blank(parts), json, output)
+
+
+def _plain(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _stored_design(target: Target) -> dict[str, Any]:
+    import json
+
+    path = (target.run or "") / "front.json"
+    try:
+        designs = json.loads(path.read_text("utf-8"))["designs"]
+        known = {str(design["id"]): design for design in designs}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise SpecError(str(path), ["no readable front here; dse study status RUN"]) from None
+    if target.name not in known:
+        raise SpecError(str(path), [f"no design {target.name!r}; known: {', '.join(known)[:300]}"])
+    return known[target.name]
+
+
+def _described(found: Mapping[str, Any]) -> list[str]:
+    """A metric or law as paragraphs."""
+    parts = []
+    if "metric" in found:
+        unit = f" [{found['unit']}]" if found["unit"] else ""
+        better = f"; {found['better']}" if found["better"] else ""
+        parts.append(f"{found['metric']}{unit}: {found['label']}{better}\n\n{found['definition']}")
+    parts += [f"{law['function']}\n\n{law['text']}" for law in found.get("laws", [])]
+    return ["\n\n".join(parts)]
+
+
+def _explained(question: Question, result: Mapping[str, Any]) -> list[Any]:
+    from dse.report import tables
+
+    layers = sum(float(group.layers) for group in question.model.spec.groups)
+    parts = [
+        *opening(question, result),
+        tables.breakdowns(result),
+        tables.ops(result),
+        tables.energy_scopes(result),
+        tables.critical_path(result, layers),
+        tables.named("Bytes per step, whole replica", result["bytes_per_step"], "byte"),
+        tables.capacity(result),
+        tables.limits(result, most=None),
+        tables.named("Area of a package", result["area_breakdown_mm2"], "mm**2", "accounted"),
+        tables.named("Bill of materials of a chip", result["bom_usd"], "usd"),
+    ]
+    if result["extrapolated"]:
+        parts.append(tables.extrapolated(result))
+    return tables.blank([*parts, _definitions()])
+
+
+def _definitions() -> str:
+    from dse.metrics import METRICS
+
+    return "\n".join(f"{METRICS[name].label}: {METRICS[name].definition}" for name in SHOWN_GOALS)

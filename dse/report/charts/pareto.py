@@ -1,0 +1,209 @@
+"""The two goals of decode: a run's front beside real chips, both decoders ringed and named."""
+
+import math
+from typing import Any
+
+from dse import units
+from dse.report.charts import theme
+
+X, Y = "user_tokens_per_s", "system_tokens_per_s_per_w"
+RINGS = (
+    ("high_efficiency_decoder", "High Efficiency Decoder"),
+    ("low_latency_decoder", "Low Latency Decoder"),
+)
+
+
+def figure(front: dict[str, Any], dark: bool = False):
+    """The Pareto chart of a run, from the object of ``front.json``."""
+    import plotly.graph_objects as go
+
+    plot = go.Figure()
+    for trace in (*_chips(front, dark), *_front(front, dark)):
+        plot.add_trace(trace)
+    plot.update_layout(**theme.layout(claim(front), _about(front), dark))
+    plot.update_layout(showlegend=True, legend=_legend(dark))
+    (left, right), (bottom, top) = _ranges(front)
+    x_title = "User tokens/s \u2014 one user's output tokens per second \u2192"
+    y_title = "System tokens/s/W \u2014 output tokens per joule \u2192"
+    plot.update_xaxes(**theme.log_axis(x_title, left, right, dark))
+    plot.update_yaxes(**theme.log_axis(y_title, bottom, top, dark))
+    for note in (*_names(front, dark), *_ratio(front, dark), theme.caption(_corner(front), dark)):
+        plot.add_annotation(**note)
+    return plot
+
+
+def claim(front: dict[str, Any]) -> str:
+    """The title: both ends of the front over the best of the chips it is compared with."""
+    gain = front["gain"]
+    speed, energy = gain[X]["ratio"], gain[Y]["ratio"]
+    if speed is None or energy is None:
+        return f"{front['study']}: the front of {front['model_title']}"
+    return (f"Up to {_times(energy)} the tokens per joule and {_times(speed)} the user speed "
+            "of the best chip compared")  # fmt: skip
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.1f}\u00d7" if ratio < 10 else f"{ratio:.0f}\u00d7"
+
+
+def _about(front: dict[str, Any]) -> str:
+    fidelity = "speed of light" if front["fidelity"] == "sol" else front["fidelity"]
+    return (f"{front['model_title']}, {front['workload_title'].lower()}, {fidelity}, "
+            f"{front['power_scope']} power")  # fmt: skip
+
+
+def _corner(front: dict[str, Any]) -> str:
+    bounds = ", ".join(f"{name} {text}" for name, text in front["constraints"].items())
+    sides = ("System tokens/s/W: output tokens of all users over average system power (boards, "
+             "host, fans, supplies).")  # fmt: skip
+    chips = "Real chips: best split of one scale-up domain at each batch, same model and fidelity."
+    run = (f"run {front['run']}, {front['trials']:,} trials, {front['evaluations'] / 1e6:,.1f} M "
+           f"designs, sampler {front['sampler']}, seed {front['seed']}; per replica {bounds or '-'}")  # fmt: skip
+    marks = _extrapolated(front)
+    return "<br>".join([sides, chips, run, *marks])
+
+
+def _extrapolated(front: dict[str, Any]) -> list[str]:
+    seen = dict.fromkeys(what for d in front["designs"] for what in d["extrapolated"])
+    return [f"Beyond what silicon has shown: {'; '.join(seen)}"] if seen else []
+
+
+def _legend(dark: bool) -> dict[str, Any]:
+    return {"x": 0.985, "y": 0.52, "xanchor": "right", "yanchor": "top",
+            "bgcolor": theme.page(dark)["page"], "bordercolor": theme.page(dark)["grid"],
+            "borderwidth": 1, "font": {"size": 12}}  # fmt: skip
+
+
+def _ranges(front: dict[str, Any]):
+    points = [*front["designs"], *(p for chip in front["compare"] for p in chip["points"])]
+    found = []
+    for axis, room in ((X, (1.25, 1.6)), (Y, (1.3, 2.6))):
+        values = [point[axis] for point in points] or front["reference_point"]
+        found.append((min(values) / room[0], max(values) * room[1]))
+    return found
+
+
+# --- traces -------------------------------------------------------------------------------------
+
+
+def _chips(front: dict[str, Any], dark: bool):
+    """Batch curves of real chips in faint ink."""
+    import plotly.graph_objects as go
+
+    faint = theme.page(dark)["faint"]
+    for chip in front["compare"]:
+        points = sorted(chip["points"], key=lambda p: p[X])
+        if not points:
+            continue
+        hover = [f"{chip['title']}<br>batch {p['batch']:g}, {p['chips']:g} chips" for p in points]
+        yield go.Scatter(
+            x=[p[X] for p in points],
+            y=[p[Y] for p in points],
+            mode="lines+markers",
+            line={"color": faint, "width": 1.6},
+            marker={"size": 4, "color": faint},
+            text=hover,
+            hovertemplate="%{text}<br>%{x:,.0f} tok/s/user<br>%{y:.3g} tok/s/W<extra></extra>",
+            showlegend=False,
+        )
+
+
+def _front(front: dict[str, Any], dark: bool):
+    """The front as a line, its designs coloured by family, the named ones ringed."""
+    import plotly.graph_objects as go
+
+    ink = theme.page(dark)["ink"]
+    designs = sorted(front["designs"], key=lambda d: d[X])
+    yield go.Scatter(x=[d[X] for d in designs], y=[d[Y] for d in designs], mode="lines",
+                     line={"color": ink, "width": 1.2, "dash": "dot"}, hoverinfo="skip",
+                     showlegend=False)  # fmt: skip
+    for index, (name, title) in enumerate(front["families"].items()):
+        mine = [d for d in designs if d["family"] == name]
+        if mine:
+            yield _family(mine, title, index)
+    named = {front[key] for key, _ in RINGS} | {front["knee"]}
+    ringed = [d for d in designs if d["id"] in named]
+    yield go.Scatter(x=[d[X] for d in ringed], y=[d[Y] for d in ringed], mode="markers",
+                     marker={"symbol": "circle-open", "size": 20, "color": ink,
+                             "line": {"width": 2}},
+                     hoverinfo="skip", showlegend=False)  # fmt: skip
+
+
+def _family(designs: list[dict[str, Any]], title: str, index: int):
+    import plotly.graph_objects as go
+
+    return go.Scatter(
+        x=[d[X] for d in designs],
+        y=[d[Y] for d in designs],
+        mode="markers",
+        name=title,
+        marker={
+            "size": 9,
+            "symbol": theme.MARKERS[index % len(theme.MARKERS)],
+            "color": theme.FAMILIES[index % len(theme.FAMILIES)],
+        },
+        text=[_hover(d) for d in designs],
+        hovertemplate="%{text}<br>%{x:,.0f} tok/s/user<br>%{y:.3g} tok/s/W<extra></extra>",
+    )
+
+
+def _hover(design: dict[str, Any]) -> str:
+    deployment = ", ".join(f"{k} {v}" for k, v in design["deployment"].items())
+    return (f"{design['id']}: {design['chips']:g} chips, {design['voltage_v']:.2f} V<br>"
+            f"{deployment}")  # fmt: skip
+
+
+# --- annotations --------------------------------------------------------------------------------
+
+
+def _names(front: dict[str, Any], dark: bool):
+    by_id = {design["id"]: design for design in front["designs"]}
+    ink, faint = theme.page(dark)["ink"], theme.page(dark)["faint"]
+    places = {"high_efficiency_decoder": (0, -34), "low_latency_decoder": (-78, 26)}
+    for key, name in RINGS:
+        if front[key] in by_id:
+            design = by_id[front[key]]
+            said = f"<b>{name}</b><br>{_measures(design)}"
+            yield _note(design, said, places[key], ink, 12)
+    if front["knee"] in by_id and front["knee"] not in {front[key] for key, _ in RINGS}:
+        yield _note(by_id[front["knee"]], "<b>knee</b>", (36, -22), ink, 12)
+    yield from _chip_names(front, faint)
+
+
+def _chip_names(front: dict[str, Any], faint: str):
+    """Names run down the steep side of the curves, where those lie apart."""
+    drawn = [chip for chip in front["compare"] if chip["points"]]
+    drawn.sort(key=lambda chip: max(p[X] for p in chip["points"]))
+    for index, chip in enumerate(drawn):
+        steep = sorted(chip["points"], key=lambda p: p[Y])
+        at = steep[min(2, len(steep) - 1)]
+        shift = -11 if index == 0 else 11
+        yield _note(at, chip["title"], (shift, 0), faint, 11) | {"textangle": 82}
+
+
+def _measures(design: dict[str, Any]) -> str:
+    energy = units.show(design["j_per_token"], "joule")
+    return f"{design[X]:,.0f} tok/s/user, {energy}/token"
+
+
+def _note(point, text: str, shift: tuple[int, int], colour: str, size: int):
+    return {"x": math.log10(point[X]), "y": math.log10(point[Y]), "text": text,
+            "showarrow": False, "xshift": shift[0], "yshift": -shift[1], "align": "center",
+            "font": {"size": size, "color": colour}}  # fmt: skip
+
+
+def _ratio(front: dict[str, Any], dark: bool):
+    """An arrow from the most efficient real operating point up to the front's."""
+    over = front["gain"][Y]["over"]
+    by_id = {design["id"]: design for design in front["designs"]}
+    design = by_id.get(front["high_efficiency_decoder"])
+    if not over or design is None:
+        return
+    colour = theme.page(dark)["faint"]
+    low, high = math.log10(over[Y]), math.log10(design[Y])
+    x = math.log10(over[X])
+    yield {"x": x, "y": high - 0.02, "ax": x, "ay": low + 0.06, "xref": "x", "yref": "y",
+           "axref": "x", "ayref": "y", "showarrow": True, "arrowhead": 2, "arrowwidth": 1.2,
+           "arrowcolor": colour, "text": ""}  # fmt: skip
+    yield {"x": x, "y": (low + high) / 2, "text": f"{_times(front['gain'][Y]['ratio'])}",
+           "showarrow": False, "xshift": 22, "font": {"size": 13, "color": colour}}  # fmt: skip
