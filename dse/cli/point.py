@@ -83,12 +83,10 @@ class Point:
     acceptance: Annotated[
         Text, _option("Share of steps that accept each draft, e.g. 0.9,0.6.", metavar="A,B,...")
     ] = None
-    collective: Annotated[Text, _option("All-reduce algorithm; auto: the fastest.", metavar="C")] = (
-        None
-    )
-    prefill: Annotated[
-        Text, _option("ignored, interleaved or disaggregated.", metavar="P")
+    collective: Annotated[
+        Text, _option("All-reduce algorithm; auto: the fastest.", metavar="C")
     ] = None
+    prefill: Annotated[Text, _option("ignored, interleaved or disaggregated.", metavar="P")] = None
     weights_in: Annotated[
         Words, _option("Share of the weights in a memory tier.", metavar="TIER=SHARE")
     ] = None

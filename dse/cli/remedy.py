@@ -73,8 +73,10 @@ def _formats(question: Question) -> list[str]:
     for use, wide in (("kv", ("bf16",)), ("weights", ("bf16", "fp8", "int8"))):
         stated = getattr(question.choices, use) or getattr(question.model.spec, use)
         for narrow in ("fp8", "nvfp4"):
-            if stated in wide and narrow != stated and _holds(
-                question, **_with(question, **{use: narrow})
+            if (
+                stated in wide
+                and narrow != stated
+                and _holds(question, **_with(question, **{use: narrow}))
             ):
                 return [f"{use} in {narrow} fits (--{use} {narrow})"]
     return []

@@ -24,7 +24,7 @@ def curve(chip: load.Loaded, settings: Settings) -> dict[str, Any]:
     found = {"chip": chip.name, "title": chip.title, "chips_in_domain": domain, "points": []}
     estimate = confirm.on_grid(chip.spec, grid, settings)
     count = len(grid)
-    goals = np.stack([_wide(getattr(estimate, name), count) for name in OBJECTIVES], axis=1)
+    goals = np.stack([confirm.column(getattr(estimate, name), count) for name in OBJECTIVES], axis=1)
     good = np.flatnonzero(_fits(estimate, count) & np.isfinite(goals).all(axis=1))
     best = good[nondominated(goals[good])]
     for index in best[np.argsort(goals[best, 0])]:
@@ -33,26 +33,22 @@ def curve(chip: load.Loaded, settings: Settings) -> dict[str, Any]:
             dict(zip(OBJECTIVES, map(float, goals[index]), strict=True))
             | {name: getattr(choice, name) for name in settings.deployment}
             | {"chips": float(grid.columns.chips[index])}
-            | {"power_w": float(_wide(estimate.power_w, count)[index])}
+            | {"power_w": float(confirm.column(estimate.power_w, count)[index])}
             | {"time_breakdown_s": _parts(estimate.time_breakdown_s, index, count)}
             | {"energy_breakdown_j": _parts(estimate.energy_breakdown_j, index, count)}
-            | {"step_s": float(_wide(estimate.step_s, count)[index])}
+            | {"step_s": float(confirm.column(estimate.step_s, count)[index])}
         )
     return found
 
 
-def _wide(leaf, count: int) -> np.ndarray:
-    return np.broadcast_to(np.asarray(leaf, float), (count,))
-
-
 def _parts(table: dict, index: int, count: int) -> dict[str, float]:
-    return {name: float(_wide(leaf, count)[index]) for name, leaf in table.items()}
+    return {name: float(confirm.column(leaf, count)[index]) for name, leaf in table.items()}
 
 
 def _fits(estimate, count: int) -> np.ndarray:
     good = np.ones(count, bool)
     for limit in estimate.limits.values():
-        good &= _wide(limit.used, count) <= _wide(limit.allowed, count) * (1 + 1e-9)
+        good &= confirm.column(limit.used, count) <= confirm.column(limit.allowed, count) * (1 + confirm.TOLERANCE)
     return good
 
 

@@ -20,6 +20,8 @@ from dse.search.settings import Settings
 from dse.search.space import Family
 from dse.specs.hardware import HardwareSpec
 
+NARROWEST = 1024
+
 
 def hardware_of(family: Family, values: Sequence[float]) -> HardwareSpec:
     """The chip of a design, plain numbers in float64."""
@@ -47,6 +49,7 @@ def confirmed(
         made = [prepared(hardware_of(family, values), *given, choices)
                 for values, choices in designs]  # fmt: skip
         design = jax.tree.map(_column, *[design for design, _ in made])
+        design = widened(design, len(designs))
         estimate = estimate_step(design, made[0][1], settings.fidelity, settings.power_scope)
         rows = _split(estimate, len(designs))
     return [
@@ -56,24 +59,27 @@ def confirmed(
 
 
 def on_grid(hardware: HardwareSpec, grid: Grid, settings: Settings) -> Estimate:
-    """One chip on every point of a grid; leaves are columns (or scalars, where all agree)."""
+    """One chip on every point of a grid, and beyond it where columns are `widened`."""
     reserve = settings.workload.spec.reserve_fraction
     with jax.enable_x64(True):
-        deployment = placed(hardware, grid.columns, grid.weights_bytes)
+        columns, weights_bytes = widened((grid.columns, grid.weights_bytes), len(grid))
+        deployment = placed(hardware, columns, weights_bytes)
         scenario = Scenario(settings.model.spec, grid.context, reserve)
         return estimate_step(
             Design(hardware, deployment), scenario, settings.fidelity, settings.power_scope
         )
 
 
-def kept_limits(estimate: Estimate, settings: Settings, count: int) -> np.ndarray:
-    """Which points break no limit of the chip and no constraint of the study."""
-    good = np.ones(count, bool)
-    for limit in estimate.limits.values():
-        good &= np.asarray(limit.used) <= np.asarray(limit.allowed) * (1 + TOLERANCE)
-    for constraint in settings.constraints:
-        good &= np.asarray(constraint.margin(constraint.metric.of(estimate))) <= TOLERANCE
-    return good
+def widened(tree, count: int):
+    """Columns filled up to a power of two, so that few shapes are ever compiled."""
+    width = max(NARROWEST, 1 << (count - 1).bit_length())
+    return jax.tree.map(lambda column: np.pad(column, (0, width - count), mode="edge"), tree)
+
+
+def column(leaf, count: int) -> np.ndarray:
+    """The first entries of a leaf, repeated where it is a scalar."""
+    values = np.asarray(leaf, float)
+    return np.full(count, float(values)) if values.ndim == 0 else values[:count]
 
 
 def _column(*leaves) -> np.ndarray:
@@ -81,7 +87,7 @@ def _column(*leaves) -> np.ndarray:
 
 
 def _split(estimate: Estimate, count: int) -> list[Estimate]:
-    wide = jax.tree.map(lambda leaf: np.broadcast_to(np.asarray(leaf), (count,)), estimate)
+    wide = jax.tree.map(lambda leaf: column(leaf, count), estimate)
     return [jax.tree.map(lambda leaf, i=i: leaf[i], wide) for i in range(count)]
 
 

@@ -288,6 +288,20 @@ def _study_changes(run: Run, given: str) -> list[str]:
             for key in changed]  # fmt: skip
 
 
+def with_total(run: Run, settings: Settings, trials: int) -> Settings:
+    """The study with another total; the run's provenance says so from now on.
+
+    Raises:
+        SpecError: fewer trials than the run already has.
+    """
+    done = run.state["trials"]
+    if trials < max(done, 1):
+        raise SpecError("--trials", [f"{trials}: the run has {done} already; this is a total"])
+    write_json(run.folder / "provenance.json", run.provenance | {"trials": trials})
+    search = dataclasses.replace(settings.search, trials=trials)
+    return dataclasses.replace(settings, search=search)
+
+
 def flat(tree: Any, path: str = "") -> dict[str, Any]:
     """A tree as dotted path -> leaf."""
     if not isinstance(tree, dict):

@@ -15,12 +15,15 @@ from dse.specs.schema import SpecError, nearest
 
 
 def nsga2(seed: int, population: int) -> optuna.samplers.BaseSampler:
-    """NSGA-II with simulated binary crossover and polynomial mutation."""
+    """NSGA-II with uniform crossover and polynomial mutation.
+
+    On the two-goals study it reached more hypervolume than with simulated binary or blended
+    crossover, and than with mutation by resampling.
+    """
     from optuna.samplers import nsgaii
 
     return optuna.samplers.NSGAIISampler(
         population_size=population,
-        crossover=nsgaii.SBXCrossover(),
         mutation=nsgaii.PolynomialMutation(),
         seed=seed,
     )
@@ -32,7 +35,6 @@ def nsga3(seed: int, population: int) -> optuna.samplers.BaseSampler:
 
     return optuna.samplers.NSGAIIISampler(
         population_size=population,
-        crossover=nsgaii.SBXCrossover(),
         mutation=nsgaii.PolynomialMutation(),
         seed=seed,
     )

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from dse.search import archive, batch, confirm, runs, samplers
+from dse import compile_cache
+from dse.search import archive, batch, runs, samplers
 from dse.search.archive import Archive, Row
 from dse.search.batch import TOLERANCE, Evaluator, Outcome
 from dse.search.journal import Trials
@@ -60,6 +61,7 @@ def run(
         Infeasible: a fresh run none of whose first designs keeps the limits.
         KeyboardInterrupt: after the last generation was saved and the front written.
     """
+    compile_cache.enable()
     search = Search(settings, folder)
     if search.state["trials"] == 0:
         search.look_first()
@@ -267,6 +269,3 @@ def _infeasible(blockers: Counter, settings: Settings) -> str:
         lines.append(f"  * {said}: stops {count} of {total}")
     lines.append("  loosen the first, or widen the range of the knobs that move it")
     return "\n".join(lines)
-
-
-__all__ = ["Infeasible", "Progress", "confirm", "run"]

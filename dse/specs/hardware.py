@@ -28,9 +28,7 @@ class ComputeFormat(eqx.Module):
         "dense peak at ``at_clock``", positive=True, optional=True
     )
     at_clock_hz: float | None = number("clock of the peak", positive=True, optional=True)
-    macs: float | None = number(
-        "multiply-accumulates per clock", positive=True, optional=True
-    )
+    macs: float | None = number("multiply-accumulates per clock", positive=True, optional=True)
     shares: str | None = text("format whose array this one runs on", optional=True)
     shares_rate: float | None = number(
         "MACs per MAC of the shared array", positive=True, optional=True

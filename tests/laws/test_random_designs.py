@@ -23,9 +23,7 @@ def test_everything_is_finite_and_breakdowns_sum(pair, drawn):
     np.testing.assert_allclose(sum(e.time_breakdown_s.values()), e.step_s, rtol=1e-9)
     np.testing.assert_allclose(sum(e.energy_breakdown_j.values()), e.j_per_token, rtol=1e-9)
     np.testing.assert_allclose(e.power_w, e.j_per_token * e.system_tokens_per_s, rtol=1e-9)
-    np.testing.assert_allclose(
-        e.j_per_token_by_scope["system"], e.j_per_token, rtol=1e-9
-    )
+    np.testing.assert_allclose(e.j_per_token_by_scope["system"], e.j_per_token, rtol=1e-9)
     for part in (e.time_breakdown_s, e.energy_breakdown_j, e.bytes_per_step, e.bom_usd):
         for name, value in part.items():
             assert (np.asarray(value) >= -1e-12 * np.asarray(e.step_s)).all(), name
@@ -144,9 +142,7 @@ def scaled(monkeypatch):
         def one(d, factors):
             def slower(hardware, replica_chips=1.0):
                 table = provision(hardware, replica_chips)
-                return table._replace(
-                    seconds={k: v * factors[k] for k, v in table.seconds.items()}
-                )
+                return table._replace(seconds={k: v * factors[k] for k, v in table.seconds.items()})
 
             monkeypatch.setattr(step, "provision", slower)
             return step.estimate_step(d, batch.scenario)
@@ -207,9 +203,7 @@ def test_overlap_only_helps(pair, drawn, unthrottled):
     hardware, deployment = unthrottled(batch.design)
     found = []
     for overlap in (0.0, 0.5, 1.0):
-        d = dataclasses.replace(
-            deployment, overlap=np.full_like(deployment.overlap, overlap)
-        )
+        d = dataclasses.replace(deployment, overlap=np.full_like(deployment.overlap, overlap))
         found.append(np.asarray(batch.again(step.Design(hardware, d)).step_s))
     assert (found[2] <= found[1] * (1 + 1e-12)).all()
     assert (found[1] <= found[0] * (1 + 1e-12)).all()

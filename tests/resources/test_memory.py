@@ -75,7 +75,9 @@ def test_bank_energy_on_n5(chip, macro, femtojoule_per_bit):
 
 @pytest.mark.parametrize(("macro", "square_mm_per_mb"), [(8192, 0.47), (2048, 0.67)])
 def test_macro_area_on_n5(chip, macro, square_mm_per_mb):
-    hardware = chip("sram_macro_n3", {"logic": "n5", "sram.macro": f"{macro} B", "capacity": "100 MB"})
+    hardware = chip(
+        "sram_macro_n3", {"logic": "n5", "sram.macro": f"{macro} B", "capacity": "100 MB"}
+    )
     area = provision(hardware).tiers["sram"].area_mm2
     assert float(area) == pytest.approx(100 * square_mm_per_mb, rel=0.01)
 

@@ -100,7 +100,9 @@ def test_context_parallel_chips_share_the_cache(kind, parted):
     assert 4 * summed(four, "kv_stored_values") == pytest.approx(summed(one, "kv_stored_values"))
 
 
-@pytest.mark.parametrize(("tp", "kvp", "microseconds"), [(8, 1, 128.0), (64, 1, 128.0), (8, 8, 16.0)])
+@pytest.mark.parametrize(
+    ("tp", "kvp", "microseconds"), [(8, 1, 128.0), (64, 1, 128.0), (8, 8, 16.0)]
+)
 def test_helix_cache_reads_of_one_layer(parted, tp, kvp, microseconds):
     """8 sequences of 1e6 tokens, 8 KV heads of 128 in fp4, 8 TB/s (arXiv 2507.07120, appendix).
 

@@ -75,9 +75,7 @@ def test_one_chip_sends_nothing(kind, parted):
 @KINDS
 def test_tokens_share_weights(kind, parted):
     """Dense weights are read once; of experts, each further token adds fewer new ones."""
-    read = [
-        summed(ops_of(kind, parted(sequences=n)), "read_values") for n in (1.0, 2.0, 3.0, 1e9)
-    ]
+    read = [summed(ops_of(kind, parted(sequences=n)), "read_values") for n in (1.0, 2.0, 3.0, 1e9)]
     assert read == sorted(read)
     assert read[2] - read[1] <= read[1] - read[0] + 1e-9
     assert read[-1] == pytest.approx(summed(ops_of(kind, parted()), "stored_values"))

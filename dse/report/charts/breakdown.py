@@ -14,8 +14,10 @@ def figure(front: dict[str, Any], dark: bool = False):
     from plotly.subplots import make_subplots
 
     bars = _bars(front)
-    plot = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.07,
-                         subplot_titles=("Time per output token", "Energy per output token"))  # fmt: skip
+    titles = ("Time per output token", "Energy per output token")
+    plot = make_subplots(
+        rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.07, subplot_titles=titles
+    )
     for column, key in ((1, "time_breakdown_s"), (2, "energy_breakdown_j")):
         for trace in _stacks(bars, key, column == 1):
             plot.add_trace(trace, row=1, col=column)

@@ -58,7 +58,7 @@ def _corner(front: dict[str, Any]) -> str:
              "host, fans, supplies).")  # fmt: skip
     chips = "Real chips: best split of one scale-up domain at each batch, same model and fidelity."
     run = (f"run {front['run']}, {front['trials']:,} trials, {front['evaluations'] / 1e6:,.1f} M "
-           f"designs, sampler {front['sampler']}, seed {front['seed']}; per replica {bounds or '-'}")  # fmt: skip
+           f"designs, {front['sampler']}, seed {front['seed']}; per replica {bounds or '-'}")  # fmt: skip
     marks = _extrapolated(front)
     return "<br>".join([sides, chips, run, *marks])
 
@@ -69,7 +69,7 @@ def _extrapolated(front: dict[str, Any]) -> list[str]:
 
 
 def _legend(dark: bool) -> dict[str, Any]:
-    return {"x": 0.985, "y": 0.52, "xanchor": "right", "yanchor": "top",
+    return {"x": 0.8, "y": 0.68, "xanchor": "right", "yanchor": "top",
             "bgcolor": theme.page(dark)["page"], "bordercolor": theme.page(dark)["grid"],
             "borderwidth": 1, "font": {"size": 12}}  # fmt: skip
 

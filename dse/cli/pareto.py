@@ -1,0 +1,145 @@
+"""``dse pareto``: the front of a run as a table, a figure, a file, or one design as a chip."""
+
+import json as json_
+import pathlib
+import shutil
+import tempfile
+from typing import Annotated, Any
+
+import typer
+
+from dse.cli.console import Json, emit, note
+from dse.specs.errors import SpecError, nearest
+
+app = typer.Typer(no_args_is_help=True, add_completion=False,
+                  help="Show, plot or export the front of a run.")  # fmt: skip
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or a name under runs/.")]
+File = Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where to write.")]
+CHARTS = ("pareto", "breakdown")
+TABLES = (".csv", ".json", ".parquet")
+
+
+def _run(name: str) -> Any:
+    from dse.search import runs
+
+    return runs.find(name)
+
+
+@app.command()
+def show(run: RunName, json: Json = False) -> None:
+    """The designs of a front, both decoders and the knee marked."""
+    from dse.report import fronts, tables
+
+    front = _run(run).front()
+    parts = [fronts.heading(front), fronts.verdict(front), fronts.gains(front),
+             fronts.designs(front), fronts.bounds(front)]  # fmt: skip
+    emit(front, tables.blank([part for part in parts if part is not None]), json)
+
+
+@app.command()
+def plot(
+    run: RunName,
+    output: File,
+    chart: Annotated[str, typer.Option(help=f"One of {', '.join(CHARTS)}.")] = "pareto",
+    dark: Annotated[bool, typer.Option("--dark", help="For a dark page.")] = False,
+) -> None:
+    """A figure of a front: html always; png and svg where a Chrome or Chromium is present."""
+    import importlib
+
+    from dse.report.export import NoBrowser, write_figure
+
+    if chart not in CHARTS:
+        raise SpecError("--chart", [f"{chart!r} is unknown{nearest(chart, CHARTS)}"])
+    drawn = importlib.import_module(f"dse.report.charts.{chart}").figure(_run(run).front(), dark)
+    try:
+        note(f"wrote {write_figure(drawn, output)}")
+    except NoBrowser as missing:
+        note(f"dse: {pathlib.Path(output).name}: {missing}")
+        raise typer.Exit(5) from None
+
+
+@app.command()
+def export(
+    run: RunName,
+    output: File,
+    hw: Annotated[
+        str | None,
+        typer.Option("--hw", metavar="ID", help="One design as a chip: its id, high, low or knee."),
+    ] = None,
+) -> None:
+    """The front as csv, json or parquet; or one design as a chip spec file."""
+    found = _run(run)
+    path = pathlib.Path(output)
+    if hw is not None:
+        _write(path, lambda place: place.write_text(_chip_text(found, hw), "utf-8"))
+        return
+    kind = path.suffix.lower()
+    if kind not in TABLES:
+        raise SpecError("-o", [f"{path.name!r}: wanted a name ending in csv, json or parquet"])
+    front = found.front()
+    if kind == ".json":
+        _write(path, lambda place: place.write_text(json_.dumps(front, indent=2, allow_nan=False)))
+    elif kind == ".csv":
+        from dse.search.front import table_of
+
+        _write(path, lambda place: table_of(front).to_csv(place, index=False))
+    else:
+        _write(path, lambda place: shutil.copyfile(found.folder / "front.parquet", place))
+
+
+def _write(path: pathlib.Path, fill: Any) -> None:
+    """Write aside, then move into place: a reader never sees half a file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as aside:
+            place = pathlib.Path(aside) / path.name
+            fill(place)
+            place.replace(path)
+    except OSError as error:
+        raise SpecError("-o", [f"{path}: {error.strerror or error}"]) from None
+    note(f"wrote {path}")
+
+
+def _chip_text(run: Any, identifier: str) -> str:
+    """A design as a spec file on top of its base chip; how to evaluate it stands at the top."""
+    from dse.search import runs
+
+    design = runs.design(run, identifier)
+    settings = run.settings()
+    flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in
+                     design["deployment"].items())  # fmt: skip
+    goals = (f"{design['user_tokens_per_s']:.6g} user tokens/s, "
+             f"{design['system_tokens_per_s_per_w']:.6g} system tokens/s/W")  # fmt: skip
+    lines = [
+        f"# {goals} at {settings.fidelity}, {settings.power_scope} power:",
+        f"# dse eval FILE --model {settings.model.name} --workload {settings.workload.name} "
+        f"{flags} --fidelity {settings.fidelity} --power-scope {settings.power_scope}",
+        f'name = "{run.name} {design["id"]}"',
+        f'about = "A design found by the study {settings.name}."',
+        f'base = "{design["hardware"]["base"]}"',
+        'source = "found-by-search"',
+        "",
+        "[sources.found-by-search]",
+        'kind = "study"',
+        f'title = "{settings.name}, trial {design["trial"]}, seed {settings.search.seed}"',
+        "",
+    ]
+    changes = runs.overrides_of(design)
+    top = [(path, value) for path, value in changes if "." not in path]
+    deep = [(path, value) for path, value in changes if "." in path]
+    lines[6:6] = [f"{path} = {_toml(value)}" for path, value in top]
+    tables: dict[str, list[str]] = {}
+    for path, value in deep:
+        table, _, key = path.rpartition(".")
+        tables.setdefault(table, []).append(f"{key} = {_toml(value)}")
+    for table, values in tables.items():
+        lines += [f"[{table}]", *values]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: str) -> str:
+    """A quantity as a string; a plain number as it is."""
+    try:
+        return repr(float(value))
+    except ValueError:
+        return f'"{value}"'

@@ -1,0 +1,99 @@
+"""``dse run``: search a study, then say what was found, where it lies, and what to type next."""
+
+import pathlib
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from dse.cli.console import Json, emit, note
+from dse.specs.errors import SpecError
+
+Trials = Annotated[int | None, typer.Option(help="Trials in total; the study's if not given.")]
+Seed = Annotated[int | None, typer.Option(help="Seed; the study's if not given.")]
+Workers = Annotated[int, typer.Option(help="Processes; this release searches in one.")]
+Folder = Annotated[
+    str | None, typer.Option("-o", "--output", metavar="DIR", help="Run folder; runs/NAME.")
+]
+TABLE_ROWS = 14
+
+
+def run(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="Name or file of a study.")],
+    trials: Trials = None,
+    seed: Seed = None,
+    workers: Workers = 1,
+    output: Folder = None,
+    json: Json = False,
+) -> None:
+    """Search a study and write its run folder.
+
+    dse run two-goals
+    """
+    if workers != 1:
+        raise SpecError("--workers", [f"{workers}: this release searches in one process"])
+    from dse import compile_cache
+    from dse.search import runs, settings
+
+    compile_cache.enable()
+    read = settings.read(study, trials=trials, seed=seed)
+    folder = runs.start(read, study, pathlib.Path(output) if output else None)
+    finish(folder, read, json)
+
+
+def finish(folder: Any, read: Any, as_json: bool) -> None:
+    """Search until the total is reached, then report; a question without an answer exits 3."""
+    from dse.search import study
+
+    note(f"{read.name}: {read.search.trials:,} trials of {len(read.space.families)} chip families "
+         f"on {read.model.title}, into {folder.folder}")  # fmt: skip
+    try:
+        study.run(read, folder, _line)
+    except study.Infeasible as error:
+        print(f"dse: {error}", file=sys.stderr)
+        raise typer.Exit(3) from None
+    finally:
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
+    report(folder, as_json)
+
+
+def _line(progress: Any) -> None:
+    """The progress line; on a terminal it overwrites itself."""
+    said = (f"{progress.trials:>6,}/{progress.total:,} trials  feasible "
+            f"{progress.feasible_fraction:4.0%}  front {progress.front:>3}  hypervolume "
+            f"{progress.hypervolume:.4f} (+{progress.gain:.4f})  "
+            f"{progress.evaluations_per_s / 1e6:.2f} M designs/s  {progress.left_s:.0f} s left")  # fmt: skip
+    end = "" if sys.stderr.isatty() else "\n"
+    print(f"\r{said}" if not end else said, end=end, file=sys.stderr, flush=True)
+
+
+def report(folder: Any, as_json: bool) -> None:
+    """The verdict of a run, its picture, its table, and the next commands."""
+    from dse.report.charts import breakdown, pareto
+    from dse.report.export import write_figure
+
+    front = folder.front()
+    pictures = [write_figure(chart.figure(front), folder.folder / f"{name}.html")
+                for name, chart in (("pareto", pareto), ("breakdown", breakdown))]  # fmt: skip
+    emit(front, shown(folder, front, [str(path) for path in pictures]), as_json)
+
+
+def shown(folder: Any, front: dict[str, Any], pictures: list[str]) -> list[Any]:
+    """What a finished run tells people, verdict first."""
+    from dse.report import fronts, tables
+
+    lines = [f"pictures: {', '.join(pictures)}"] if pictures else []
+    parts = [fronts.heading(front), fronts.verdict(front), fronts.gains(front), *lines,
+             fronts.designs(front, TABLE_ROWS), fronts.bounds(front), _following(folder, front)]  # fmt: skip
+    return tables.blank([part for part in parts if part is not None])
+
+
+def _following(folder: Any, front: dict[str, Any]) -> str:
+    name = str(folder.folder).removeprefix("runs/")
+    low = front["low_latency_decoder"]
+    return "\n".join([
+        f"next: dse pareto show {name}",
+        f"      dse pareto plot {name} -o front.png",
+        f"      dse pareto export {name} --hw {low} -o chip.toml",
+    ])  # fmt: skip

@@ -1,0 +1,116 @@
+"""A run's front as tables for people, from the object of ``front.json``."""
+
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from dse import units
+from dse.report import tables
+
+NAMED = (
+    ("high_efficiency_decoder", "High Efficiency Decoder"),
+    ("low_latency_decoder", "Low Latency Decoder"),
+    ("knee", "knee"),
+)
+X, Y = "user_tokens_per_s", "system_tokens_per_s_per_w"
+
+
+def heading(front: dict[str, Any]) -> Text:
+    """What was searched, at which fidelity, and how much of it."""
+    fidelity = "speed of light" if front["fidelity"] == "sol" else front["fidelity"]
+    bounds = ", ".join(f"{name} {text}" for name, text in front["constraints"].items())
+    return Text(
+        f"{front['study']}: {front['model_title']}, {front['workload_title'].lower()}; "
+        f"{fidelity}, {front['power_scope']} power; per replica {bounds or 'no bound'}\n"
+        f"{front['trials']:,} trials, {front['evaluations']:,} designs, "
+        f"{len(front['designs'])} on the front, hypervolume {front['hypervolume']:.4f} "
+        f"(log10, reference {front['reference_point'][0]:g} tok/s/user, "
+        f"{front['reference_point'][1]:g} tok/s/W); {front['certificate_note']}"
+    )
+
+
+def verdict(front: dict[str, Any]) -> Table:
+    """Both decoders, the knee, and the best real chip in each goal."""
+    by_id = {design["id"]: design for design in front["designs"]}
+    rows = []
+    for key, name in NAMED:
+        if front[key] in by_id:
+            design = by_id[front[key]]
+            rows.append((name, design["id"], design["family"], *_goals(design)))
+    for goal, word in ((Y, "most efficient"), (X, "fastest")):
+        over = front["gain"][goal]["over"]
+        if over:
+            rows.append((f"{word} chip compared", "-", over["title"], *_goals(over)))
+    columns = ("", "id", "chip", "user tok/s", "tok/s/W", "energy/token", "chips", "batch")
+    return tables.table(None, columns, rows)
+
+
+def _goals(point: dict[str, Any]) -> tuple[str, ...]:
+    batch = point.get("users_in_flight", point.get("batch"))
+    return (
+        f"{point[X]:,.4g}",
+        f"{point[Y]:.3g}",
+        units.show(1 / point[Y], "joule"),
+        f"{point['chips']:g}",
+        "-" if batch is None else f"{batch:,g}",
+    )
+
+
+def gains(front: dict[str, Any]) -> Text | None:
+    """Ratios to the best chip compared, with the comparison named."""
+    gain = front["gain"]
+    if gain[X]["ratio"] is None or gain[Y]["ratio"] is None:
+        return None
+    lines = [
+        f"tokens per joule: {gain[Y]['ratio']:.1f}x the most efficient chip compared; "
+        f"user speed: {gain[X]['ratio']:.1f}x the fastest (each at its own best point)"
+    ]
+    equal = [f"{item['ratio']:.1f}x at {item['user_tokens_per_s']:,g} tok/s"
+             for item in gain["at_equal_speed"] if item["ratio"] is not None]  # fmt: skip
+    if equal:
+        lines.append("tokens per joule at equal user speed: " + ", ".join(equal))
+    return Text("\n".join(lines))
+
+
+def designs(front: dict[str, Any], most: int | None = None) -> Table:
+    """The front from the efficient end to the fast one, thinned to ``most`` rows."""
+    found = sorted(front["designs"], key=lambda design: design[X])
+    if most is not None and len(found) > most:
+        named = {front[key] for key, _ in NAMED}
+        step = (len(found) - 1) / (most - 1)
+        kept = {round(i * step) for i in range(most)}
+        found = [d for i, d in enumerate(found) if i in kept or d["id"] in named]
+    marks = {front[key]: name for key, name in reversed(NAMED)}
+    rows = [
+        (design["id"], marks.get(design["id"], ""), design["family"], *_goals(design),
+         _splits(design))
+        for design in found
+    ]  # fmt: skip
+    columns = ("id", "", "chip", "user tok/s", "tok/s/W", "energy/token", "chips", "batch", "split")
+    return tables.table("The front", columns, rows)
+
+
+def _splits(design: dict[str, Any]) -> str:
+    said = []
+    for name, value in design["deployment"].items():
+        if name != "batch" and value != 1:
+            said.append(f"{name} {value:g}" if not isinstance(value, str) else str(value))
+    return " ".join(said)
+
+
+def bounds(front: dict[str, Any]) -> Text | None:
+    """Knobs of the named designs that ended at a bound, and what limits them."""
+    by_id = {design["id"]: design for design in front["designs"]}
+    lines = []
+    for key, name in NAMED:
+        design = by_id.get(front[key])
+        if design is None:
+            continue
+        if design["knobs_at_bounds"]:
+            lines.append(f"{name}: at a bound of the space: {', '.join(design['knobs_at_bounds'])}")
+        if design["active_constraints"]:
+            lines.append(f"{name}: limited by {', '.join(design['active_constraints'])}")
+        if design["extrapolated"]:
+            lines.append(f"{name}: beyond silicon shown: {'; '.join(design['extrapolated'])}")
+    return Text("\n".join(lines)) if lines else None
