@@ -32,6 +32,16 @@ def ratio(numerator, denominator):
     return jnp.where(denominator == 0, 0.0, numerator / safe)
 
 
+def excess(used, allowed):
+    """``used / allowed - 1``; where nothing is allowed, any use is far too much and none is fine.
+
+    A tier of no layers has no capacity: its limit must not vanish with it.
+    """
+    none = allowed <= 0
+    share = used / jnp.where(none, 1.0, allowed) - 1
+    return jnp.where(none, jnp.where(used > 0, 1e6, 0.0), share)
+
+
 def log2(value):
     """``log2`` of a count of at least 1; counts below 1 (an unused split) give 0."""
     return jnp.log2(jnp.maximum(value, 1.0))

@@ -20,8 +20,8 @@ class Limit(eqx.Module):
 
     @property
     def margin(self) -> Scalar:
-        """``used / allowed - 1``."""
-        return smooth.ratio(self.used, self.allowed) - 1
+        """``used / allowed - 1``, above zero where the limit is broken."""
+        return smooth.excess(self.used, self.allowed)
 
 
 def limits(

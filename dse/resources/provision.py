@@ -20,7 +20,7 @@ def provision(hardware: HardwareSpec, replica_chips: Scalar = 1.0) -> Resources:
     seconds, core_j = _arithmetic(hardware)
     device_j: dict[str, Scalar] = {}
     for name, tier in tiers.items():
-        seconds[name] = 1 / tier.bytes_per_s
+        seconds[name] = smooth.ratio(1.0, tier.bytes_per_s)  # an empty tier: its capacity is 0 too
         # A shipped chip pays exposed memory latency inside its style's measured fixed times.
         seconds[f"wait_{name}"] = 0.0 if hardware.on_chip is None else tier.latency_s
         core_j[name], device_j[name] = tier.core_j_per_byte, tier.device_j_per_byte

@@ -23,12 +23,13 @@ import pandas as pd
 from dse import __version__
 from dse.estimate.prepare import Choices
 from dse.search import settings as study_settings
-from dse.search.archive import Archive, Row
+from dse.search.archive import Archive, Row, nondominated, thin
 from dse.search.settings import OBJECTIVES, Settings
 from dse.specs import library, load
 from dse.specs.schema import SpecError, nearest
 
 ROOT = pathlib.Path("runs")
+THIN_DRAWN = 0.02  # log10 of both goals, for curves that are only looked at
 SCHEMA = "dse.run/1"
 
 
@@ -97,6 +98,7 @@ class Run:
         from dse.search.front import front_of, table_of
 
         front = front_of(self.name, settings, archive, evaluators, state)
+        front["family_fronts"] = self.family_fronts(settings)
         write_parquet(self.folder / "front.parquet", table_of(front))
         write_json(self.folder / "front.json", front)
 
@@ -117,6 +119,18 @@ class Run:
             points.append(np.log10(table[list(OBJECTIVES)].to_numpy()))
             rows += _rows(table, settings)
         return (np.concatenate(points) if points else np.empty((0, 2))), rows
+
+    def family_fronts(self, settings: Settings) -> dict[str, list[list[float]]]:
+        """Both goals along the front of each family alone: what is technology, what is search."""
+        points, rows = self.competed(settings)
+        families = np.array([row.family for row in rows])
+        found = {}
+        for family in settings.space.families:
+            mine = points[families == family.name] if len(rows) else points
+            if len(mine):
+                best = mine[nondominated(mine)]
+                found[family.name] = (10 ** best[thin(best, THIN_DRAWN)]).tolist()
+        return found
 
     def front(self) -> dict[str, Any]:
         """The front, written now if a killed run did not come to it."""

@@ -283,8 +283,8 @@ def gpt_oss_lines(rows, tp):
     q, kv, inner = heads * head, 2 * kv_heads * head, 2880 / tp
 
     def matrix(layers, n_in, n_out, vectors=0.0, bias=0.0):
-        return Line(layers, (n_in * n_out + vectors + bias * n_out) * 2, values=rows * (n_in + n_out),
-                    tensor=2 * rows * n_in * n_out)  # fmt: skip
+        held = n_in * n_out + vectors + bias * n_out
+        return Line(layers, 2 * held, tensor=2 * rows * n_in * n_out, values=rows * (n_in + n_out))
 
     def attention(tokens):
         scores = rows * heads * tokens

@@ -118,7 +118,7 @@ def test_a_hot_chip_waits_at_its_limit(settled):
 
 def test_stacked_memory_heats_and_leaks_with_the_die(settled):
     """Refresh doubles every 10 K around 85 degC, 0.1 W per GB."""
-    hardware, table, state = settled("reticle_n3_stacked", 0.05)
+    _, table, state = settled("reticle_n3_stacked", 0.05)
     kelvin = float(state.junction_k)
     expected = 0.1e-9 * float(table.tiers["dram"].capacity_bytes) * 2 ** ((kelvin - 358.15) / 10)
     assert float(state.refresh_w) == pytest.approx(expected)

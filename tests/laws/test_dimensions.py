@@ -43,7 +43,7 @@ def scales(kelvin=1.0):
 
 def factor(name, s):
     unit = units.split_suffix(name)[1]
-    plain = 1.0 if unit is None else eval(unit, {"__builtins__": {}}, s)  # noqa: S307
+    plain = 1.0 if unit is None else eval(unit, {"__builtins__": {}}, s)
     return plain * UNSPELLED.get(name, lambda _: 1.0)(s)
 
 
@@ -94,7 +94,7 @@ def test_outputs_rescale_with_inputs(point, chip, model, split, kelvin):
         scenario._replace(model=network),
     )
     for (name, old, unit), (_, new, _) in zip(leaves(before), leaves(after), strict=True):
-        by = 1.0 if unit is None else eval(unit, {"__builtins__": {}}, s)  # noqa: S307
+        by = 1.0 if unit is None else eval(unit, {"__builtins__": {}}, s)
         np.testing.assert_allclose(new, old * by, rtol=1e-9, err_msg=name)
     for name, limit in before.limits.items():
         np.testing.assert_allclose(after.limits[name].margin, limit.margin, rtol=1e-9, atol=1e-12,

@@ -95,11 +95,6 @@ def _without_sram(design):
     return Design(dataclasses.replace(design.hardware, memory=memory), d)
 
 
-def _without_stacks(design):
-    memory = {"hbm": dataclasses.replace(design.hardware.memory["hbm"], stacks=0.0)}
-    return Design(dataclasses.replace(design.hardware, memory=memory), design.deployment)
-
-
 def _unused_sram(design):
     d = dataclasses.replace(design.deployment, weights_in={"sram": 0.0, "dram": 1.0})
     return Design(design.hardware, d)
@@ -109,6 +104,7 @@ CORNERS = {
     "one chip, batch 1": ("h100_sxm", "llama-3.1-8b", {"batch": 1, "tp": 1}, None),
     "no links": ("reticle_n3_stacked", "llama-3.1-8b", {"batch": 1, "tp": 1}, _without_links),
     "unused SRAM": ("sram_macro_stacked_n3", "llama-3.1-8b", {"batch": 1, "tp": 1}, _unused_sram),
+    "empty SRAM": ("sram_macro_stacked_n3", "llama-3.1-8b", {"batch": 1, "tp": 1}, _without_sram),
     "experts, one chip": ("reticle_n3_hbm4", "gpt-oss-20b", {"batch": 1, "tp": 1}, None),
     "more ranks than rows": ("h100_sxm", "deepseek-v3", {"batch": 16, "dp": 16, "ep": 16, "tp": 1},
                              None),

@@ -1,6 +1,7 @@
 """What must hold for any chip: floors, ceilings, sums, monotony, homogeneity."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +45,7 @@ def test_the_critical_path_adds_up_to_the_step_before_waiting(pair, drawn, unthr
 def test_scopes_contain_one_another(pair, drawn):
     scopes = drawn(pair).estimate.j_per_token_by_scope
     chain = [np.asarray(scopes[s]) for s in ("movement", "accelerator", "system", "facility")]
-    for inner, outer in zip(chain, chain[1:], strict=False):
+    for inner, outer in itertools.pairwise(chain):
         assert (inner <= outer).all()
 
 

@@ -114,7 +114,7 @@ def test_wire_energy_per_millimetre(chip):
 
 
 def test_capacity_law_of_four_layers(chip):
-    """4 x 800 mm2 x 0.02 GB/mm2 = 64 GB, less 8.6 TB/s of the 192 TB/s at which all is periphery."""
+    """4 x 800 mm2 x 0.02 GB/mm2 = 64 GB, less 8.6 of the 192 TB/s that are all periphery."""
     tier = provision(chip("reticle_n3_stacked")).tiers["dram"]
     assert float(tier.capacity_bytes) == pytest.approx(64e9 * (1 - 8.6 / 192))
     assert float(tier.capacity_bytes) == pytest.approx(61e9, rel=0.01)

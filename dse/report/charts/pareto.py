@@ -69,7 +69,7 @@ def _extrapolated(front: dict[str, Any]) -> list[str]:
 
 
 def _legend(dark: bool) -> dict[str, Any]:
-    return {"x": 0.8, "y": 0.68, "xanchor": "right", "yanchor": "top",
+    return {"x": 0.985, "y": 0.02, "xanchor": "right", "yanchor": "bottom",
             "bgcolor": theme.page(dark)["page"], "bordercolor": theme.page(dark)["grid"],
             "borderwidth": 1, "font": {"size": 12}}  # fmt: skip
 
@@ -77,8 +77,10 @@ def _legend(dark: bool) -> dict[str, Any]:
 def _ranges(front: dict[str, Any]):
     points = [*front["designs"], *(p for chip in front["compare"] for p in chip["points"])]
     found = []
+    alone = [p for points in front.get("family_fronts", {}).values() for p in points]
     for axis, room in ((X, (1.25, 1.6)), (Y, (1.3, 2.6))):
         values = [point[axis] for point in points] or front["reference_point"]
+        values = values + [p[0 if axis == X else 1] for p in alone]
         found.append((min(values) / room[0], max(values) * room[1]))
     return found
 
@@ -118,6 +120,9 @@ def _front(front: dict[str, Any], dark: bool):
                      line={"color": ink, "width": 1.2, "dash": "dot"}, hoverinfo="skip",
                      showlegend=False)  # fmt: skip
     for index, (name, title) in enumerate(front["families"].items()):
+        alone = sorted(front.get("family_fronts", {}).get(name, []))
+        if alone:
+            yield _family_alone(alone, title, index)
         mine = [d for d in designs if d["family"] == name]
         if mine:
             yield _family(mine, title, index)
@@ -129,6 +134,16 @@ def _front(front: dict[str, Any], dark: bool):
                      hoverinfo="skip", showlegend=False)  # fmt: skip
 
 
+def _family_alone(points: list[list[float]], title: str, index: int):
+    """The front a family has by itself: the conventional arm stays in view."""
+    import plotly.graph_objects as go
+
+    colour = theme.FAMILIES[index % len(theme.FAMILIES)]
+    return go.Scatter(x=[x for x, _ in points], y=[y for _, y in points], mode="lines",
+                      line={"color": colour, "width": 1.8}, opacity=0.75, name=title,
+                      legendgroup=title, hoverinfo="skip")  # fmt: skip
+
+
 def _family(designs: list[dict[str, Any]], title: str, index: int):
     import plotly.graph_objects as go
 
@@ -137,6 +152,8 @@ def _family(designs: list[dict[str, Any]], title: str, index: int):
         y=[d[Y] for d in designs],
         mode="markers",
         name=title,
+        legendgroup=title,
+        showlegend=False,
         marker={
             "size": 9,
             "symbol": theme.MARKERS[index % len(theme.MARKERS)],
