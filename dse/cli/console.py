@@ -1,10 +1,11 @@
 """Where results go: standard output or a file, for people or for programs."""
 
+import contextlib
 import json
 import os
 import pathlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 import typer
@@ -31,14 +32,21 @@ def emit(result: Any, shown: Iterable[Any], as_json: bool, output: str | None = 
     if output is None:
         _print(result, shown, as_json, sys.stdout)
         return
-    path = pathlib.Path(output)
+    with _opened(output) as file:
+        _print(result, shown, as_json, file)
+
+
+@contextlib.contextmanager
+def _opened(output: str) -> Iterator[Any]:
+    """A file to write, and a line that says so; what cannot be opened is the user's to know."""
     try:
-        with path.open("w", encoding="utf-8") as file:
-            _print(result, shown, as_json, file)
+        file = pathlib.Path(output).open("w", encoding="utf-8")  # noqa: SIM115
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SpecError("-o", [f"{output!r} cannot be written: {reason}"]) from None
-    note(f"wrote {path}")
+    with file:
+        yield file
+    note(f"wrote {output}")
 
 
 def write_text(text: str, output: str | None) -> None:
@@ -46,7 +54,8 @@ def write_text(text: str, output: str | None) -> None:
     if output is None:
         print(text, end="" if text.endswith("\n") else "\n")
         return
-    emit(None, [text.rstrip("\n")], as_json=False, output=output.removesuffix(".json"))
+    with _opened(output) as file:
+        file.write(text)
 
 
 def _print(result: Any, shown: Iterable[Any], as_json: bool, file: Any) -> None:

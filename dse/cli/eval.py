@@ -1,13 +1,13 @@
 """``dse eval``: one operating point, as one object or as tables."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
 
 from dse.cli.console import Json, Output, emit, note
-from dse.cli.point import Point, Question, ask, takes_point
+from dse.cli.point import Point, Question, ask, exact, takes_point
 
 Ops = Annotated[bool, typer.Option("--ops", help="The op table too.")]
 
@@ -28,12 +28,12 @@ def eval_(point: Point, ops: Ops = False, json: Json = False, output: Output = N
 
 def answer(question: Question, with_ops: bool = False) -> dict[str, Any]:
     """The object of ``--json``: the estimate, what was changed, what was filled in."""
-    estimate = question.evaluate()
-    result = estimate.to_dict()
-    result["defaults"] = _defaults(question, result)
-    result["changes"] = _changes(question, result)
-    if with_ops:
-        result["ops"] = _ops(question, result)
+    with exact():
+        result = question.evaluate().to_dict()
+        result["defaults"] = _defaults(question, result)
+        result["changes"] = _changes(question, result)
+        if with_ops:
+            result["ops"] = _ops(question, result)
     return result
 
 
@@ -130,7 +130,7 @@ def opening(question: Question, result: Mapping[str, Any]) -> list[Any]:
     return [*parts, tables.verdict(result), *(["\n".join(lines)] if lines else [])]
 
 
-def shown(question: Question, result: Mapping[str, Any]) -> list[Any]:
+def shown(question: Question, result: Mapping[str, Any]) -> Iterator[Any]:
     """The answer for people: verdict, breakdowns, path, memory, limits, what to type next."""
     from dse.report import tables
 
@@ -140,7 +140,7 @@ def shown(question: Question, result: Mapping[str, Any]) -> list[Any]:
         parts.append(tables.ops(result))
     if result["extrapolated"]:
         parts.append(tables.extrapolated(result))
-    return tables.blank([*parts, following(question)])
+    yield from tables.blank([*parts, following(question)])
 
 
 def following(question: Question) -> str:
@@ -158,7 +158,8 @@ def refuse_infeasible(question: Question, result: Mapping[str, Any]) -> None:
     from dse.report import tables
 
     note("dse: infeasible", *[f"  * {line}" for line in tables.infeasible(result)])
-    found = remedies(question, result)
+    with exact():
+        found = remedies(question, result)
     if found:
         note("nearest changes that help:", *[f"  * {line}" for line in found])
     raise typer.Exit(3)

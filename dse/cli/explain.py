@@ -1,6 +1,6 @@
 """``dse explain``: where each second and joule of a point goes; what a metric or law means."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dse.cli.console import Json, Output, emit, note
@@ -79,7 +79,7 @@ def _described(found: Mapping[str, Any]) -> list[str]:
     return ["\n\n".join(parts)]
 
 
-def _explained(question: Question, result: Mapping[str, Any]) -> list[Any]:
+def _explained(question: Question, result: Mapping[str, Any]) -> Iterator[Any]:
     from dse.report import tables
 
     layers = sum(float(group.layers) for group in question.model.spec.groups)
@@ -97,7 +97,7 @@ def _explained(question: Question, result: Mapping[str, Any]) -> list[Any]:
     ]
     if result["extrapolated"]:
         parts.append(tables.extrapolated(result))
-    return tables.blank([*parts, _definitions()])
+    yield from tables.blank([*parts, _definitions()])
 
 
 def _definitions() -> str:

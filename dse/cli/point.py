@@ -4,10 +4,11 @@ Values arrive as text and are read here, so that all problems of a command line 
 once and in the words of the field.
 """
 
+import contextlib
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -143,6 +144,16 @@ class Question:
                         power_scope=q.power_scope, compiled=False)  # fmt: skip
 
 
+@contextlib.contextmanager
+def exact() -> Iterator[None]:
+    """Double precision, and no warning of numpy's about values that are then refused by name."""
+    import jax
+    import numpy as np
+
+    with jax.enable_x64(True), np.errstate(all="ignore"):
+        yield
+
+
 def ask(point: Point) -> Question:
     """Read a command line into a question; every problem of it in one error."""
     from dse import compile_cache
@@ -178,8 +189,7 @@ def _collected(problems: list[str], call: Callable, *arguments: Any) -> Any:
         return call(*arguments)
     except SpecError as error:
         where = {"--set": "--set "}.get(error.where, f"{error.where}: ")
-        where = "" if error.where in arguments else where
-        problems += [where + problem for problem in error.problems]
+        problems += [p if str(error.where) in p else where + p for p in error.problems]
         return None
 
 

@@ -1,5 +1,6 @@
 """`evaluate`: names or specs in, one estimate out; float64, compiled once per structure."""
 
+import contextlib
 import dataclasses
 import functools
 from typing import Any
@@ -70,7 +71,8 @@ def evaluate(  # noqa: PLR0913 - the public door; the rest is keyword-only
         if compiled:
             estimate = _compiled(fidelity, power_scope, exponent)(design, scenario)
         else:
-            estimate = estimate_step(design, scenario, fidelity, power_scope, exponent)
+            with _computable(*given[:3]):
+                estimate = estimate_step(design, scenario, fidelity, power_scope, exponent)
             estimate = jax.tree.map(np.float64, estimate)
     labels = _labels(*given, design.deployment) | {"fidelity": fidelity, "power_scope": power_scope}
     return dataclasses.replace(estimate, labels=tuple(labels.items()))
@@ -124,11 +126,19 @@ def prepared(hardware, model, workload, deployment=None) -> tuple[Design, Scenar
     if isinstance(deployment, Deployment):
         context = context_of(load_shape)
     else:
-        try:
+        with _computable(hardware, model, workload):
             deployment, context = deploy(chip, network, load_shape, deployment or Choices())
-        except (ZeroDivisionError, OverflowError):
-            raise SpecError("values", _extremes(hardware, model, workload)) from None
     return Design(chip, deployment), Scenario(network, context, load_shape.reserve_fraction)
+
+
+@contextlib.contextmanager
+def _computable(*specs: Any):
+    """Turn a division by zero or an overflow of plain numbers into the values that cause it."""
+    try:
+        with np.errstate(all="ignore"):  # infinities are refused later, by name of the result
+            yield
+    except (ZeroDivisionError, OverflowError):
+        raise SpecError("values", _extremes(*specs)) from None
 
 
 def _extremes(*specs: Any) -> list[str]:

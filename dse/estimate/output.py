@@ -3,6 +3,8 @@
 import math
 from typing import Any
 
+import numpy as np
+
 SCHEMA = "dse.eval/1"
 # Slack of a margin: float64 rounding, not generosity.
 TOLERANCE = 1e-9
@@ -75,6 +77,11 @@ def _readable(what: str, shown: float) -> str:
 
 def to_dict(e) -> dict:
     """The object of ``dse eval --json``; breakdowns sum to what they break down."""
+    with np.errstate(all="ignore"):  # what cannot be computed becomes null
+        return _object(e)
+
+
+def _object(e) -> dict:
     deployment = numbers(e.deployment)
     broken = violations(e)
     return {

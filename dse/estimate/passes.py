@@ -184,6 +184,7 @@ class Pass(NamedTuple):
     """All layers, one micro-batch: sums over the op table."""
 
     seconds: Scalar
+    occupied_s: Scalar  # of the busiest lane: what one micro-batch denies the next one
     parts_s: dict[str, Scalar]
     busy_s: Scalar  # time in which arrays or memory work
     energy: dict[str, Energy]
@@ -216,6 +217,7 @@ def total(rows: list[Row], d: Deployment, resources: Resources, reach: Reach, la
     names = ("weights", "kv_cache", "activations", "links")
     return Pass(
         seconds=seconds,
+        occupied_s=_occupied_s(rows, lane_sums),
         parts_s={part: value * scale for part, value in parts.items()},
         busy_s=busy * scale,
         energy=energy,
@@ -224,6 +226,13 @@ def total(rows: list[Row], d: Deployment, resources: Resources, reach: Reach, la
         path=_path(rows, parts, software_s),
         switch_j=_switch_j(rows, resources),
     )
+
+
+def _occupied_s(rows, lane_sums) -> Scalar:
+    """Time of the busiest lane; waiting for stages, wires and dependent operations blocks none."""
+    waiting = sum(r.op.layers * r.stage_s for r in rows)
+    streams = [sum_s for lane, sum_s in lane_sums.items() if lane not in ("links", "fixed")]
+    return smooth.maximum([*streams, lane_sums["links"] - waiting])
 
 
 def _path(rows, parts, software_s) -> dict[str, tuple[Scalar, Scalar]]:

@@ -131,7 +131,7 @@ def estimate_step(
     demand = power.Demand(
         core_j=sum(e.core for e in one.energy.values()) * per_chip + ahead.step_core_j,
         device_j=sum(e.device for e in one.energy.values()) * per_chip,
-        busy_s=one.busy_s * per_chip + ahead.step_s,
+        busy_s=jnp.minimum(one.busy_s * per_chip + ahead.step_s, timing.step_s),
         step_s=timing.step_s,
     )
     state = power.board(demand, hardware, resources)
@@ -147,19 +147,21 @@ def estimate_step(
 def _pipelined(one: passes.Pass, hardware: HardwareSpec, d: Deployment) -> Timing:
     """A pass is one micro-batch through all stages; a step gives every user a token.
 
-    A stage slot is the pass over the stages, longer where stages are uneven (``fill``). Users of M
-    micro-batches wait ``max(pass, M slots)``: up to M = P the pipe has room, beyond it they queue.
+    On a statically scheduled chip other micro-batches use the lanes one leaves idle, so a slot is
+    the busiest lane of a stage; elsewhere kernels follow one another and a slot is the pass over
+    the stages. Uneven stages lengthen it (``fill``). Users of M micro-batches wait
+    ``max(pass, M slots)``: while the pipe has room they add no time, beyond it they queue.
     """
+    occupied_s = one.seconds if hardware.on_chip is None else one.occupied_s
     fill = 1.0
     if hardware.pipeline_fill_fraction is not None:
         # One stage is always even; many stages approach the stated fill.
         fill = 1 - (1 - hardware.pipeline_fill_fraction) * (1 - 1 / d.pp)
-    slot_s = one.seconds / d.pp / fill
-    step_s = jnp.maximum(one.seconds, d.micro_batches * slot_s)
+    slots_s = d.micro_batches * occupied_s / d.pp
+    step_s = jnp.maximum(one.seconds, slots_s / fill)
     parts = dict(one.parts_s)
     parts["overhead"] = parts["overhead"] + step_s - one.seconds
-    load = d.micro_batches * one.seconds / d.pp / step_s
-    return Timing(step_s, parts, d.micro_batches, load)
+    return Timing(step_s, parts, d.micro_batches, slots_s / step_s)
 
 
 # --- prefill ------------------------------------------------------------------------------------

@@ -226,7 +226,7 @@ def ops(result: Mapping[str, Any]) -> Table:
             row["op"], f"{row['layers']:g}", quantity(row["flops"], "flop"),
             quantity(size["weights"], "byte"), quantity(size["kv_cache"], "byte"),
             quantity(size["links"], "byte"), quantity(row["seconds"], "second"),
-            f"{100 * row['light_speed_fraction']:.0f} %", component(bound),
+            share(row["light_speed_fraction"], 1), component(bound),
         ])  # fmt: skip
     made = table("Operators: one micro-batch through all layers, on one chip",
                  ["operator", "layers", "FLOPs", "weights", "KV cache", "links", "time", "of light",

@@ -84,7 +84,9 @@ class Family:
     def title(self) -> str:
         """The chip's name for people."""
         chosen = ", ".join(f"{path.split('.')[-1]} {value}" for path, value in self.choices)
-        return f"{self.loaded.title} ({chosen})" if chosen else self.loaded.title
+        # A search moves the numbers a chip's name may state, so families have words of their own.
+        title = str(self.loaded.meta.get("facts", {}).get("family", self.loaded.title))
+        return f"{title} ({chosen})" if chosen else title
 
     def with_values(self, values: Sequence[Any], spec: HardwareSpec | None = None) -> HardwareSpec:
         """The chip with its axes set (numbers, columns or traced) and the clock settled."""

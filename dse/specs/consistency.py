@@ -24,6 +24,9 @@ def _chip(spec: Any) -> list[str]:
     ]  # fmt: skip
     found += [f"link.{name}: unknown domain{nearest(name, DOMAINS)}"
               for name in spec.link if name not in DOMAINS]  # fmt: skip
+    found += [f"link.{name}.radix: {link.radix:g} must be 2 or more"
+              for name, link in spec.link.items()
+              if link.radix is not None and link.radix < 2]  # fmt: skip
     for name in spec.compute:
         if name not in ARITHMETIC:
             found.append(f"compute.{name}: unknown arithmetic{nearest(name, ARITHMETIC)}")

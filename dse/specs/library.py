@@ -26,6 +26,7 @@ FOLDERS = {
 }
 META = frozenset({"name", "aliases", "about", "base", "source", "sources", "facts", "knobs"})
 LARGEST_FILE_BYTES = 1_000_000
+DEEPEST = 32
 _extra: list[pathlib.Path] = []
 
 
@@ -128,13 +129,25 @@ def read_file(path: pathlib.Path) -> SpecFile:
         raise SpecError(str(path), [f"not UTF-8 at byte {error.start}"]) from None
     except tomllib.TOMLDecodeError as error:
         raise SpecError(str(path), [f"not TOML: {error}"]) from None
+        if _depth(content) > DEEPEST:
+            raise RecursionError
     except RecursionError:
-        raise SpecError(str(path), ["tables nested too deeply"]) from None
+        raise SpecError(str(path), [f"nested deeper than {DEEPEST} tables"]) from None
     except OSError as error:
         raise SpecError(str(path), [error.strerror or "cannot be read"]) from None
     meta = {key: value for key, value in content.items() if key in META}
     tree = {key: value for key, value in content.items() if key not in META}
     return SpecFile(path, path.stem, meta, tree)
+
+
+def _depth(content: dict) -> int:
+    """How deep tables and lists of a file are nested, counted without recursion."""
+    depth, layer = 0, [content]
+    while layer and depth <= DEEPEST:
+        depth += 1
+        inner = [v for node in layer for v in (node.values() if isinstance(node, dict) else node)]
+        layer = [v for v in inner if isinstance(v, (dict, list))]
+    return depth
 
 
 @functools.cache

@@ -150,13 +150,19 @@ def _reader(name: str, unit: str, rule: Rule) -> Any:
         case "text":
             return wrap(lambda raw: _read_text(raw, rule))
         case "table":
-            return model_of(rule.spec)
+            return typing.Annotated[model_of(rule.spec), BeforeValidator(_no_leaf)]
         case "tables":
-            return dict[str, model_of(rule.spec)]
+            return typing.Annotated[dict[str, model_of(rule.spec)], BeforeValidator(_no_leaf)]
         case "sequence":
-            return list[model_of(rule.spec)]
+            return typing.Annotated[list[model_of(rule.spec)], BeforeValidator(_no_leaf)]
         case _:
             return wrap(lambda raw: _read_variant(raw, rule))
+
+
+def _no_leaf(raw: Any) -> Any:
+    if isinstance(raw, Mapping) and {"value", "origin"} <= set(raw):
+        raise units.UnitError(f"wanted a table, found {raw['value']!r}")
+    return raw
 
 
 def _read_list(raw: Any, unit: str, rule: Rule, fraction: bool) -> list[Value]:

@@ -1,7 +1,8 @@
 """Token mixers: each kind is a function of its shape and the split, giving operators.
 
-KV traffic is linear in sequences and not shared among them. Weights of attention are split over
-``tp`` only and duplicated over ``kvp`` and ``dp``, in traffic and in memory.
+KV traffic is linear in sequences and not shared among them. Weights before attention are split over
+``tp`` and duplicated over ``kvp`` and ``dp``, in traffic and in memory; those after it are split
+over ``kvp`` as well.
 """
 
 from collections.abc import Callable
@@ -67,8 +68,9 @@ def multi_latent(spec: network.MultiLatent, s: Split, layers: Scalar, norms: Sca
     merged = heads * spec.kv_rank
     up = Op("latent_up", "attention", layers, use="attention", dependent_ops=1, die_crossings=1)
     up = linear(up, s.rows * heads, spec.kv_rank, spec.nope)  # queries into the latent space
-    up = linear(up, s.rows * heads, spec.kv_rank, spec.value)  # values out of it
-    up = _shared_over_heads(up, heads, spec.kv_rank * (spec.nope + spec.value))
+    # Values out of it: the merge left each context-parallel rank its share of them.
+    up = linear(up, s.rows * heads / s.kvp, spec.kv_rank, spec.value)
+    up = _shared_over_heads(up, heads, spec.kv_rank * (spec.nope + spec.value / s.kvp))
     return [down, core, *_context_merge(s, merged, layers), up,
             *_output(s, heads * spec.value, layers, 0.0)]  # fmt: skip
 
@@ -214,11 +216,16 @@ def _context_merge(s: Split, width: Scalar, layers: Scalar) -> list[Op]:
 
 
 def _output(s: Split, n_in: Scalar, layers: Scalar, bias: Scalar) -> list[Op]:
-    """Output projection and its all-reduce over the tensor-parallel group."""
+    """Output projection and its all-reduce over the chips of the rank.
+
+    The merge left each context-parallel rank ``1 / kvp`` of the values, so both splits divide the
+    projection (Helix, arXiv 2507.07120).
+    """
     op = Op("attention_out", "attention", layers, use="attention", dependent_ops=1, die_crossings=1)
-    op = linear(op, s.rows, n_in, s.width, bias)
+    op = linear(op, s.rows, n_in / s.kvp, s.width, bias)
     size = s.rows * s.width * s.activation_bytes
-    reduce = Exchange("all_reduce", size, s.tp, jnp.where(s.tp > 1, 1.0, 0.0))
+    group = s.tp * s.kvp
+    reduce = Exchange("all_reduce", size, group, jnp.where(group > 1, 1.0, 0.0))
     return [op, Op("attention_reduce", "attention", layers, exchange=reduce)]
 
 

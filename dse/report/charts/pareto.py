@@ -21,13 +21,14 @@ def figure(front: dict[str, Any], dark: bool = False):
     for trace in (*_chips(front, dark), *_front(front, dark)):
         plot.add_trace(trace)
     plot.update_layout(**theme.layout(claim(front), _about(front), dark))
-    plot.update_layout(showlegend=True, legend=_legend(dark))
+    plot.update_layout(showlegend=False)
     (left, right), (bottom, top) = _ranges(front)
     x_title = "User tokens/s \u2014 one user's output tokens per second \u2192"
     y_title = "System tokens/s/W \u2014 output tokens per joule \u2192"
     plot.update_xaxes(**theme.log_axis(x_title, left, right, dark))
     plot.update_yaxes(**theme.log_axis(y_title, bottom, top, dark))
-    for note in (*_names(front, dark), *_ratio(front, dark), theme.caption(_corner(front), dark)):
+    caption = theme.caption(_corner(front), dark)
+    for note in (*_names(front, dark), *_families(front), *_ratio(front, dark), caption):
         plot.add_annotation(**note)
     return plot
 
@@ -57,8 +58,9 @@ def _corner(front: dict[str, Any]) -> str:
     sides = ("System tokens/s/W: output tokens of all users over average system power (boards, "
              "host, fans, supplies).")  # fmt: skip
     chips = "Real chips: best split of one scale-up domain at each batch, same model and fidelity."
-    run = (f"run {front['run']}, {front['trials']:,} trials, {front['evaluations'] / 1e6:,.1f} M "
-           f"designs, {front['sampler']}, seed {front['seed']}; per replica {bounds or '-'}")  # fmt: skip
+    searched = f"{front['trials']:,} trials, {front['evaluations'] / 1e6:,.1f} M designs"
+    run = (f"run {front['run']}, {searched}, {front['sampler']}, seed {front['seed']}; "
+           f"per replica {bounds or '-'}")  # fmt: skip
     marks = _extrapolated(front)
     return "<br>".join([sides, chips, run, *marks])
 
@@ -66,12 +68,6 @@ def _corner(front: dict[str, Any]) -> str:
 def _extrapolated(front: dict[str, Any]) -> list[str]:
     seen = dict.fromkeys(what for d in front["designs"] for what in d["extrapolated"])
     return [f"Beyond what silicon has shown: {'; '.join(seen)}"] if seen else []
-
-
-def _legend(dark: bool) -> dict[str, Any]:
-    return {"x": 0.985, "y": 0.02, "xanchor": "right", "yanchor": "bottom",
-            "bgcolor": theme.page(dark)["page"], "bordercolor": theme.page(dark)["grid"],
-            "borderwidth": 1, "font": {"size": 12}}  # fmt: skip
 
 
 def _ranges(front: dict[str, Any]):
@@ -185,6 +181,27 @@ def _names(front: dict[str, Any], dark: bool):
     if front["knee"] in by_id and front["knee"] not in {front[key] for key, _ in RINGS}:
         yield _note(by_id[front["knee"]], "<b>knee</b>", (36, -22), ink, 12)
     yield from _chip_names(front, faint)
+
+
+def _families(front: dict[str, Any]):
+    """Each family's words beside its own front, in its colour, spread along the curves."""
+    places = ((X, 0.30, -13), (X, 0.22, 15), (X, 0.45, -15), (Y, 0.88, 0))
+    for index, (name, title) in enumerate(front["families"].items()):
+        alone = sorted(front.get("family_fronts", {}).get(name, []))
+        if not alone:
+            continue
+        axis, share, shift = places[index % len(places)]
+        x, y = _along(alone, 0 if axis == X else 1, share)
+        colour = theme.FAMILIES[index % len(theme.FAMILIES)]
+        beside = {"xanchor": "right", "xshift": -12} if axis == Y else {}
+        yield _note({X: x, Y: y}, title, (0, shift), colour, 12) | beside
+
+
+def _along(points: list[list[float]], column: int, share: float) -> list[float]:
+    """The point of a curve nearest to a share of its log range in one coordinate."""
+    logs = [math.log10(point[column]) for point in points]
+    target = min(logs) + share * (max(logs) - min(logs))
+    return min(points, key=lambda point: abs(math.log10(point[column]) - target))
 
 
 def _chip_names(front: dict[str, Any], faint: str):
