@@ -98,7 +98,8 @@ def _clock_change(question: Question, result: Mapping[str, Any]) -> list[dict[st
     if after is None or base.clock_hz is not None or abs(after / before - 1) < 1e-6:
         return []
     reason = f"the limit at {result['voltage_v']:.2f} V (dse explain clock_limit)"
-    return [{"path": "clock", "before": f"{before / 1e9:.2f}", "after": f"{after / 1e9:.2f} GHz",
+    return [{"path": "clock", "before": f"{before / 1e9 + 1e-9:.2f}",
+             "after": f"{after / 1e9 + 1e-9:.2f} GHz",
              "because": reason}]  # fmt: skip
 
 

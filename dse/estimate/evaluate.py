@@ -73,7 +73,8 @@ def evaluate(  # noqa: PLR0913 - the public door; the rest is keyword-only
         else:
             with _computable(*given[:3]):
                 estimate = estimate_step(design, scenario, fidelity, power_scope, exponent)
-            estimate = jax.tree.map(np.float64, estimate)
+    # Plain numbers, so that arithmetic on them outside keeps its 64 bits.
+    estimate = jax.tree.map(np.float64, estimate)
     labels = _labels(*given, design.deployment) | {"fidelity": fidelity, "power_scope": power_scope}
     return dataclasses.replace(estimate, labels=tuple(labels.items()))
 

@@ -129,12 +129,12 @@ def read_file(path: pathlib.Path) -> SpecFile:
         raise SpecError(str(path), [f"not UTF-8 at byte {error.start}"]) from None
     except tomllib.TOMLDecodeError as error:
         raise SpecError(str(path), [f"not TOML: {error}"]) from None
-        if _depth(content) > DEEPEST:
-            raise RecursionError
     except RecursionError:
         raise SpecError(str(path), [f"nested deeper than {DEEPEST} tables"]) from None
     except OSError as error:
         raise SpecError(str(path), [error.strerror or "cannot be read"]) from None
+    if _depth(content) > DEEPEST:
+        raise SpecError(str(path), [f"nested deeper than {DEEPEST} tables"])
     meta = {key: value for key, value in content.items() if key in META}
     tree = {key: value for key, value in content.items() if key not in META}
     return SpecFile(path, path.stem, meta, tree)

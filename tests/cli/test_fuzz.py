@@ -53,8 +53,8 @@ def answered(dse, *line):
     answer = dse(*line)
     assert answer.code in (0, 2, 3), f"{line}: {answer.err}"
     if answer.code == 2:
-        assert "problem" in answer.out if line[:1] == ("check",) else answer.err.strip() or not line
-    elif "--json" in line and "-o" not in line:
+        assert answer.err.strip() or "problem" in answer.out or not line
+    elif line[0] == "eval" and "--json" in line and "-o" not in line:
         result = answer.json
         assert result["feasible"] is (answer.code == 0)
         if answer.code == 0:

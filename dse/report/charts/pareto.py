@@ -74,7 +74,7 @@ def _ranges(front: dict[str, Any]):
     points = [*front["designs"], *(p for chip in front["compare"] for p in chip["points"])]
     found = []
     alone = [p for points in front.get("family_fronts", {}).values() for p in points]
-    for axis, room in ((X, (1.25, 1.6)), (Y, (1.3, 2.6))):
+    for axis, room in ((X, (1.25, 2.1)), (Y, (1.3, 2.6))):
         values = [point[axis] for point in points] or front["reference_point"]
         values = values + [p[0 if axis == X else 1] for p in alone]
         found.append((min(values) / room[0], max(values) * room[1]))
@@ -172,7 +172,7 @@ def _hover(design: dict[str, Any]) -> str:
 def _names(front: dict[str, Any], dark: bool):
     by_id = {design["id"]: design for design in front["designs"]}
     ink, faint = theme.page(dark)["ink"], theme.page(dark)["faint"]
-    places = {"high_efficiency_decoder": (0, -34), "low_latency_decoder": (-78, 26)}
+    places = {"high_efficiency_decoder": (0, -34), "low_latency_decoder": (-20, 48)}
     for key, name in RINGS:
         if front[key] in by_id:
             design = by_id[front[key]]
@@ -185,7 +185,7 @@ def _names(front: dict[str, Any], dark: bool):
 
 def _families(front: dict[str, Any]):
     """Each family's words beside its own front, in its colour, spread along the curves."""
-    places = ((X, 0.30, -13), (X, 0.22, 15), (X, 0.45, -15), (Y, 0.88, 0))
+    places = ((X, 0.30, -13), (X, 0.22, 15), (X, 0.45, -15), (Y, 0.97, 0))
     for index, (name, title) in enumerate(front["families"].items()):
         alone = sorted(front.get("family_fronts", {}).get(name, []))
         if not alone:
@@ -239,5 +239,5 @@ def _ratio(front: dict[str, Any], dark: bool):
     yield {"x": x, "y": high - 0.02, "ax": x, "ay": low + 0.06, "xref": "x", "yref": "y",
            "axref": "x", "ayref": "y", "showarrow": True, "arrowhead": 2, "arrowwidth": 1.2,
            "arrowcolor": colour, "text": ""}  # fmt: skip
-    yield {"x": x, "y": (low + high) / 2, "text": f"{_times(front['gain'][Y]['ratio'])}",
+    yield {"x": x, "y": low + 0.3 * (high - low), "text": f"{_times(front['gain'][Y]['ratio'])}",
            "showarrow": False, "xshift": 22, "font": {"size": 13, "color": colour}}  # fmt: skip

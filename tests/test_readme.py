@@ -1,0 +1,41 @@
+"""Every command the README shows works: read from the README, run as shown."""
+
+import pathlib
+import re
+import shlex
+
+import pytest
+
+from dse.cli.main import main
+
+ROOT = pathlib.Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.S)
+    return [line for block in blocks for line in block.splitlines() if line.startswith("dse ")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("readme")
+
+
+@pytest.mark.parametrize("command", commands())
+def test_command_of_the_readme(command, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    words = shlex.split(command)[1:]
+    if words[0] == "run":
+        words += ["--trials", "100"]  # the same study, cut short
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    assert printed.out or "wrote" in printed.err
+
+
+def test_the_readme_shows_the_main_commands_and_its_picture():
+    assert "dse run studies/two-goals.toml" in README
+    assert "pytest" in README
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert (ROOT / picture).is_file()
+    assert len(commands()) >= 5
