@@ -1,5 +1,6 @@
 """``dse explain``: where each second and joule of a point goes; what a metric or law means."""
 
+import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -57,7 +58,7 @@ def _plain(value: Any) -> str:
 def _stored_design(target: Target) -> dict[str, Any]:
     import json
 
-    path = (target.run or "") / "front.json"
+    path = (target.run or pathlib.Path()) / "front.json"
     try:
         designs = json.loads(path.read_text("utf-8"))["designs"]
         known = {str(design["id"]): design for design in designs}

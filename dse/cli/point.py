@@ -140,8 +140,13 @@ class Question:
         from dse.estimate.evaluate import evaluate
 
         q = dataclasses.replace(self, **changed)
-        return evaluate(q.chip, q.model, q.workload, q.choices, fidelity=q.fidelity,
-                        power_scope=q.power_scope, compiled=False)  # fmt: skip
+        try:
+            return evaluate(q.chip, q.model, q.workload, q.choices, fidelity=q.fidelity,
+                            power_scope=q.power_scope, compiled=False)  # fmt: skip
+        except SpecError as error:
+            if error.where.partition(".")[0] in ("memory", "link"):  # laws know no file
+                raise SpecError(str(q.chip.files[0]), error.problems) from None
+            raise
 
 
 @contextlib.contextmanager

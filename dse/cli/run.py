@@ -63,7 +63,8 @@ def _line(progress: Any) -> None:
     said = (f"{progress.trials:>6,}/{progress.total:,} trials  feasible "
             f"{progress.feasible_fraction:4.0%}  front {progress.front:>3}  hypervolume "
             f"{progress.hypervolume:.4f} (+{progress.gain:.4f})  "
-            f"{progress.evaluations_per_s / 1e6:.2f} M designs/s  {progress.left_s:.0f} s left")  # fmt: skip
+            f"{progress.evaluations_per_s / 1e6:.2f} M designs/s  "
+            f"{progress.left_s:.0f} s left")  # fmt: skip
     end = "" if sys.stderr.isatty() else "\n"
     print(f"\r{said}" if not end else said, end=end, file=sys.stderr, flush=True)
 
@@ -85,7 +86,8 @@ def shown(folder: Any, front: dict[str, Any], pictures: list[str]) -> list[Any]:
 
     lines = [f"pictures: {', '.join(pictures)}"] if pictures else []
     parts = [fronts.heading(front), fronts.verdict(front), fronts.gains(front), *lines,
-             fronts.designs(front, TABLE_ROWS), fronts.bounds(front), _following(folder, front)]  # fmt: skip
+             fronts.designs(front, TABLE_ROWS), fronts.bounds(front),
+             _following(folder, front)]  # fmt: skip
     return tables.blank([part for part in parts if part is not None])
 
 

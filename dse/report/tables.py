@@ -181,7 +181,8 @@ def capacity(result: Mapping[str, Any]) -> Table:
         for tier, at in result["capacity"].items()
     ]  # fmt: skip
     return table("Memory of the fullest chip",
-                 ["tier", "used", "capacity", "full", "of weights", "of KV cache"], rows)  # fmt: skip
+                 ["tier", "used", "capacity", "full", "of weights", "of KV cache"],
+                 rows)  # fmt: skip
 
 
 def limits(result: Mapping[str, Any], most: int | None = NEAR_LIMITS) -> Table:
@@ -195,8 +196,8 @@ def limits(result: Mapping[str, Any], most: int | None = NEAR_LIMITS) -> Table:
 
     found = sorted(result["limits"].items(), key=nearness, reverse=True)[:most]
     rows = [
-        (name, quantity(at["used"], at["unit"] or None), quantity(at["allowed"], at["unit"] or None),
-         share(at["used"], at["allowed"]))
+        (name, quantity(at["used"], at["unit"] or None),
+         quantity(at["allowed"], at["unit"] or None), share(at["used"], at["allowed"]))
         for name, at in found
     ]  # fmt: skip
     return table("Limits nearest to binding" if most else "Limits",

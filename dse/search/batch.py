@@ -54,7 +54,8 @@ class Evaluator:
         rows = [self._rows(part) for part in _parts(designs)]
         count, points = len(designs), len(self.grid)
         columns = [np.concatenate(column)[:count, :points] for column in zip(*rows, strict=True)]
-        return Outcome(*columns[:4], tuple(columns[4:]))
+        user, system, margin, index, *metrics = columns
+        return Outcome(user, system, margin, index, tuple(metrics))
 
     def _rows(self, designs: np.ndarray) -> list[np.ndarray]:
         # A chip without axes still needs its rows, so the row number goes along.

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from dse.estimate.output import TOLERANCE
 from dse.search import confirm, deployments
 from dse.search.archive import nondominated
 from dse.search.settings import OBJECTIVES, Settings
@@ -24,7 +25,8 @@ def curve(chip: load.Loaded, settings: Settings) -> dict[str, Any]:
     found = {"chip": chip.name, "title": chip.title, "chips_in_domain": domain, "points": []}
     estimate = confirm.on_grid(chip.spec, grid, settings)
     count = len(grid)
-    goals = np.stack([confirm.column(getattr(estimate, name), count) for name in OBJECTIVES], axis=1)
+    columns = [confirm.column(getattr(estimate, name), count) for name in OBJECTIVES]
+    goals = np.stack(columns, axis=1)
     good = np.flatnonzero(_fits(estimate, count) & np.isfinite(goals).all(axis=1))
     best = good[nondominated(goals[good])]
     for index in best[np.argsort(goals[best, 0])]:
@@ -32,7 +34,7 @@ def curve(chip: load.Loaded, settings: Settings) -> dict[str, Any]:
         found["points"].append(
             dict(zip(OBJECTIVES, map(float, goals[index]), strict=True))
             | {name: getattr(choice, name) for name in settings.deployment}
-            | {"chips": float(grid.columns.chips[index])}
+            | {"chips": float(confirm.column(grid.columns.chips, count)[index])}
             | {"power_w": float(confirm.column(estimate.power_w, count)[index])}
             | {"time_breakdown_s": _parts(estimate.time_breakdown_s, index, count)}
             | {"energy_breakdown_j": _parts(estimate.energy_breakdown_j, index, count)}
@@ -48,7 +50,8 @@ def _parts(table: dict, index: int, count: int) -> dict[str, float]:
 def _fits(estimate, count: int) -> np.ndarray:
     good = np.ones(count, bool)
     for limit in estimate.limits.values():
-        good &= confirm.column(limit.used, count) <= confirm.column(limit.allowed, count) * (1 + confirm.TOLERANCE)
+        used, allowed = confirm.column(limit.used, count), confirm.column(limit.allowed, count)
+        good &= used <= allowed * (1 + TOLERANCE)
     return good
 
 

@@ -12,7 +12,6 @@ import jax
 import numpy as np
 
 from dse.estimate.evaluate import prepared
-from dse.estimate.output import TOLERANCE
 from dse.estimate.prepare import Choices, format_names
 from dse.estimate.step import Design, Estimate, Scenario, estimate_step
 from dse.search.deployments import Grid, placed
@@ -33,7 +32,7 @@ def settings_of(family: Family, values: Sequence[float]) -> dict[str, float]:
     """Path -> value of every axis, the clock as it is after the limit of the voltage."""
     hardware = hardware_of(family, values)
     named = {a.path: float(v) for a, v in zip(family.axes, values, strict=True)}
-    if "clock" in named:
+    if "clock" in named and hardware.clock_hz is not None:
         named["clock"] = float(hardware.clock_hz)
     return named
 

@@ -79,11 +79,12 @@ def _powers(where: str, entry: Mapping, problems: list[str]) -> list | None:
     if set(entry) - {"range", "scale"} or entry.get("scale", "log2") != "log2":
         problems.append(f'{where}: wanted {{ choices }} or {{ range, scale = "log2" }}')
         return None
-    whole = isinstance(ends, list) and len(ends) == 2 and all(type(e) is int for e in ends)
-    if not whole or not 1 <= ends[0] <= ends[1] <= 2**30:
+    pair = ends if isinstance(ends, list) and len(ends) == 2 else [0, 0]
+    low, high = pair if all(type(end) is int for end in pair) else (0, 0)
+    if not 1 <= low <= high <= 2**30:
         problems.append(f"{where}: range {ends!r}: wanted [low, high], whole numbers from 1")
         return None
-    return [2**i for i in range(31) if ends[0] <= 2**i <= ends[1]]
+    return [2**i for i in range(31) if low <= 2**i <= high]
 
 
 def grid(

@@ -1,4 +1,4 @@
-"""``front.json``: a run's front confirmed in float64, its named designs, and real chips beside it."""
+"""``front.json``: a run's front confirmed in float64, its named designs, real chips beside it."""
 
 from collections import defaultdict
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from dse.estimate.output import TOLERANCE
 from dse.search import archive as archives
 from dse.search import compare, confirm
 from dse.search.archive import Archive, Row
@@ -113,7 +114,7 @@ def _used(result: dict[str, Any], constraint) -> float:
 
 
 def _within(result: dict[str, Any], settings: Settings) -> bool:
-    slack = confirm.TOLERANCE
+    slack = TOLERANCE
     return all(c.margin(_used(result, c)) <= slack for c in settings.constraints)
 
 

@@ -54,7 +54,7 @@ class Trials:
         study = optuna.create_study(
             storage=storage,
             study_name=name,
-            directions=["maximize"] * len(OBJECTIVES),
+            directions=[optuna.study.StudyDirection.MAXIMIZE] * len(OBJECTIVES),
             sampler=optuna.samplers.RandomSampler(seed=0),
             load_if_exists=True,
         )

@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from dse import metrics, units
@@ -148,28 +149,28 @@ def _form():
 
     class SpaceForm(Form):
         knobs: str = "default"
-        hold: list[str] = []
-        hardware: dict[str, Any] = {}
-        deployment: dict[str, Any] = {}
+        hold: list[str] = Field(default_factory=list)
+        hardware: dict[str, Any] = Field(default_factory=dict)
+        deployment: dict[str, Any] = Field(default_factory=dict)
 
     class SearchForm(Form):
-        seed: int = Field(0, ge=0)
-        trials: int = Field(1000, ge=1)
+        seed: int = Field(default=0, ge=0)
+        trials: int = Field(default=1000, ge=1)
         sampler: str = "nsga2"
-        population: int = Field(100, ge=4, le=5000)
+        population: int = Field(default=100, ge=4, le=5000)
 
     class StudyForm(Form):
         hardware: str | list[str]
         model: str
         workload: str
-        compare: list[str] = []
+        compare: list[str] = Field(default_factory=list)
         fidelity: str = "sol"
         power_scope: str = "system"
-        objectives: list[str] = list(OBJECTIVES)
-        reference_point: dict[str, Any] = {}
-        space: SpaceForm = SpaceForm()
-        constraints: dict[str, Any] = {}
-        search: SearchForm = SearchForm()
+        objectives: list[str] = Field(default_factory=lambda: list(OBJECTIVES))
+        reference_point: dict[str, Any] = Field(default_factory=dict)
+        space: SpaceForm = Field(default_factory=SpaceForm)
+        constraints: dict[str, Any] = Field(default_factory=dict)
+        search: SearchForm = Field(default_factory=SearchForm)
 
     return StudyForm
 
@@ -189,7 +190,7 @@ def _validated(file: library.SpecFile, where: str):
     return found
 
 
-def _sentence(form, item: dict) -> str:
+def _sentence(form, item: Mapping[str, Any]) -> str:
     """A pydantic error as key, what was found, what is wanted, the nearest name."""
     place = [str(part) for part in item["loc"] if part not in ("str", "list[str]")]
     key = ".".join(place)

@@ -144,8 +144,10 @@ class Space:
         """Parameters of a family's chip as its file states it; unused axes in mid-range."""
         values = {axis.name: axis.from_unit_cube(0.5) for axis in self.parameters}
         values |= {a.name: v for a, v in zip(family.axes, family.start, strict=True)}
-        found = {a.name: int(values[a.name]) if a.whole else float(values[a.name])
-                 for a in self.parameters}  # fmt: skip
+        found: dict[str, Any] = {
+            a.name: int(values[a.name]) if a.whole else float(values[a.name])
+            for a in self.parameters
+        }
         if len({f.base for f in self.families}) > 1:
             found[FAMILY] = family.base
         chosen = {path: values[0] for path, values in self.choices} | dict(family.choices)
@@ -209,6 +211,8 @@ def settled(hardware: HardwareSpec) -> HardwareSpec:
     """The chip with its clock lowered to the limit of its voltage, as an unset clock would be."""
     import jax.numpy as jnp
 
+    if hardware.clock_hz is None:
+        return hardware
     limit = logic.clock_limit_hz(hardware, logic.voltage_v(hardware))
     return dataclasses.replace(hardware, clock_hz=jnp.minimum(hardware.clock_hz, limit))
 

@@ -1,4 +1,4 @@
-"""What a wrong input is answered with. Apart from the reader, so that listing names needs no JAX."""
+"""What a wrong input is answered with; apart from the reader, so that listing needs no JAX."""
 
 
 class SpecError(ValueError):

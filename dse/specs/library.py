@@ -133,6 +133,8 @@ def read_file(path: pathlib.Path) -> SpecFile:
         raise SpecError(str(path), [f"nested deeper than {DEEPEST} tables"]) from None
     except OSError as error:
         raise SpecError(str(path), [error.strerror or "cannot be read"]) from None
+    except ValueError as error:  # a name no file system takes
+        raise SpecError(repr(str(path)), [str(error)]) from None
     if _depth(content) > DEEPEST:
         raise SpecError(str(path), [f"nested deeper than {DEEPEST} tables"])
     meta = {key: value for key, value in content.items() if key in META}

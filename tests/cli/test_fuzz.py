@@ -71,7 +71,9 @@ def answered(dse, *line):
 @quick
 @given(
     st.lists(
-        st.tuples(st.sampled_from(OPTIONS), st.one_of(st.sampled_from(GARBAGE), st.text(max_size=8))),
+        st.tuples(
+            st.sampled_from(OPTIONS), st.one_of(st.sampled_from(GARBAGE), st.text(max_size=8))
+        ),
         min_size=1,
         max_size=3,
     )
