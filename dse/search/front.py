@@ -122,8 +122,8 @@ def _design(row: Row, family: Family, choices, result, settings: Settings) -> di
     hardware = confirm.settings_of(family, row.values)
     knobs = [
         {"path": axis.path, "field": axis.field, "value": hardware[axis.path], "unit": axis.unit,
-         "bound": axis.bound_hit(value), "origin": axis.origin}
-        for axis, value in zip(family.axes, row.values, strict=True)
+         "bound": axis.bound_hit(hardware[axis.path]), "origin": axis.origin}
+        for axis in family.axes
     ]  # fmt: skip
     deployment = {name: getattr(choices, name) for name in settings.deployment}
     return {

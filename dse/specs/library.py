@@ -4,6 +4,7 @@ Search order: the folders given with ``--specs`` or ``DSE_SPECS``, the current f
 and ``studies``, then what ships with the package. Listing names reads TOML only: no pint, no JAX.
 """
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -109,8 +110,9 @@ def locate(kind: str, name: str) -> pathlib.Path:
 def _aliases(kind: str) -> dict[str, str]:
     found = {}
     for name, path in folder_of(kind).items():
-        for alias in _words(read_file(path).meta.get("aliases", [])):
-            found[alias.lower()] = name
+        with contextlib.suppress(SpecError):  # a broken file is reported when it is asked for
+            for alias in _words(read_file(path).meta.get("aliases", [])):
+                found[alias.lower()] = name
     return found
 
 
@@ -133,7 +135,9 @@ def read_file(path: pathlib.Path) -> SpecFile:
         raise SpecError(str(path), [f"nested deeper than {DEEPEST} tables"]) from None
     except OSError as error:
         raise SpecError(str(path), [error.strerror or "cannot be read"]) from None
-    except ValueError as error:  # a name no file system takes
+    except SpecError:
+        raise
+    except ValueError as error:  # a name no file system takes, an integer of 5000 digits
         raise SpecError(repr(str(path)), [str(error)]) from None
     if _depth(content) > DEEPEST:
         raise SpecError(str(path), [f"nested deeper than {DEEPEST} tables"])

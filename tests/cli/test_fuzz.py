@@ -132,7 +132,8 @@ def test_settings_known_to_be_hard(dse, setting):
 
 REPLACED = [
     (r'"([\d.]+) ([A-Za-z/]+)"', ['"0 {1}"', '"-{0} {1}"', '"{0} wombat"', '"{0}"', '"1e300 {1}"',
-                                  '"nan {1}"', '"1e-300 {1}"', "{0}", "true", "[]", '"2x"', '"{1}"']),
+                                  '"nan {1}"', '"1e-300 {1}"', "{0}", "true", "[]", '"2x"',
+                                  '"{1}"']),
     (r"= (\d+)$", ["= 0", "= -{0}", "= nan", "= inf", "= 1e300", '= "{0} GB"', "= []", "= {{}}",
                    '= "x"', "= {0}.5", "= 1979-05-27", "= {{ value = {0} }}",
                    "= {{ value = {0}, range = [9e9, 1] }}", "= {{ valeu = {0} }}"]),
@@ -204,6 +205,7 @@ def test_any_file_is_answered(dse, tmp_path_factory, kind, data):
         ('base = "h100_sxm"\nvoltage = "2x"', "voltage"),
         ('base = "h100_sxm"\naliases = 3\nsources = 3\nname = 4\nfacts = 5\n[x]', "x: unknown"),
         ("tdp = '''", "not TOML"),
+        (f"tdp = {'9' * 5000}", "mine.toml"),
         ("a = " + "[" * 20000, "mine.toml"),
         ("[" + "a." * 5000 + "a]", "mine.toml"),
         ("# " + "x" * 1_000_001, "larger than"),
@@ -245,6 +247,7 @@ def test_a_broken_file_in_a_spec_folder_does_not_hide_the_others(dse, tmp_path):
     assert "h100_sxm" in listed.out
     assert "broken.toml" in listed.err
     assert dse("--specs", tmp_path, *words()).code == 0
+    assert dse("--specs", tmp_path, *words("chips", "NVIDIA H100 SXM5 80GB")).code == 0
     assert dse("--specs", tmp_path, *words("chips", "broken")).code == 2
 
 

@@ -45,9 +45,10 @@ def test_models_and_workloads_are_shown_too(dse, verb, name):
 
 
 def test_import_gives_a_model_that_loads(dse, tmp_path):
-    config = {"model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32, "vocab_size": 128256,
-              "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336,
-              "tie_word_embeddings": False, "unheard_of": 1}  # fmt: skip
+    config = {"model_type": "llama", "hidden_size": 4096, "num_hidden_layers": 32,
+              "vocab_size": 128256, "num_attention_heads": 32, "num_key_value_heads": 8,
+              "intermediate_size": 14336, "tie_word_embeddings": False,
+              "unheard_of": 1}  # fmt: skip
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config))
     answer = dse("model", "import", path, "--name", "my-llama")
@@ -103,8 +104,8 @@ def test_check_finds_every_problem_of_a_file(dse, tmp_path):
         ('[compute.fp9]\nmacs = 1\nenergy = "1 pJ/MAC"\narea = "0 mm2/MAC"\n', "did you mean fp8?"),
         ('[compute.fp8]\nshares = "fp4"\n', None),
         ('[compute.fp4]\nenergy = "1 pJ/MAC"\narea = "0 mm2/MAC"\n', "state peak, macs"),
-        ('[compute.fp4]\nenergy = "1 pJ/MAC"\narea = "0 mm2/MAC"\nshares = "fp4"\nshares_rate = 1\n',
-         "circular"),
+        ('[compute.fp4]\nenergy = "1 pJ/MAC"\narea = "0 mm2/MAC"\n'
+         'shares = "fp4"\nshares_rate = 1\n', "circular"),
     ],
 )  # fmt: skip
 def test_fields_that_do_not_go_together_are_refused(dse, tmp_path, text, said):

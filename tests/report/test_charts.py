@@ -1,0 +1,109 @@
+"""Every chart draws from a fixed front, light and dark, with its axes and claim in words."""
+
+import importlib
+import pkgutil
+
+import pytest
+
+from dse.report import charts, export
+from dse.report.charts import theme
+from dse.specs.schema import SpecError
+
+NAMES = [m.name for m in pkgutil.iter_modules(charts.__path__) if m.name != "theme"]
+
+
+def design(identifier, speed, efficiency, family="a"):
+    parts = {"weights": 0.6, "kv_cache": 0.4}
+    return {
+        "id": identifier, "family": family, "user_tokens_per_s": speed,
+        "system_tokens_per_s_per_w": efficiency, "j_per_token": 1 / efficiency, "chips": 4,
+        "voltage_v": 0.6, "deployment": {"batch": 8, "tp": 4, "weights": "fp8"},
+        "extrapolated": ["stacked on logic"],
+        "time_breakdown_s": parts, "energy_breakdown_j": parts | {"host": 0.5},
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def front():
+    real = design("-", 90, 2.0) | {"batch": 32, "chips": 8}
+    over = real | {"chip": "h100_sxm", "title": "NVIDIA H100 SXM"}
+    return {
+        "study": "tiny", "run": "tiny", "model_title": "Llama", "workload_title": "Chat",
+        "fidelity": "sol", "power_scope": "system", "trials": 10, "evaluations": 1000, "seed": 1,
+        "sampler": "nsga2", "constraints": {"silicon": "<= 1000 mm2"},
+        "reference_point": [10.0, 1e-3], "families": {"a": "stacked", "b": "HBM"},
+        "designs": [design("1", 100, 9.0), design("2", 400, 5.0), design("3", 900, 1.0, "b")],
+        "family_fronts": {"a": [[100, 9.0], [400, 5.0]], "b": [[900, 1.0]]},
+        "high_efficiency_decoder": "1", "low_latency_decoder": "3", "knee": "2",
+        "gain": {"user_tokens_per_s": {"ratio": 10.0, "over": over},
+                 "system_tokens_per_s_per_w": {"ratio": 4.5, "over": over}, "at_equal_speed": []},
+        "compare": [{"chip": "h100_sxm", "title": "NVIDIA H100 SXM", "points": [real]}],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("name", NAMES)
+def test_chart_draws_with_title_and_legible_ink(name, dark, front):
+    module = importlib.import_module(f"dse.report.charts.{name}")
+    figure = module.figure(front, dark)
+    assert module.__doc__
+    assert figure.layout.title.text
+    assert figure.layout.paper_bgcolor == theme.page(dark)["page"]
+    assert figure.layout.font.color == theme.page(dark)["ink"]
+    assert len(figure.data) >= 2
+
+
+def test_the_pareto_chart_names_axes_decoders_and_ratio(front):
+    from dse.report.charts import pareto
+
+    figure = pareto.figure(front)
+    assert "User tokens/s" in figure.layout.xaxis.title.text
+    assert "System tokens/s/W" in figure.layout.yaxis.title.text
+    said = " ".join(note.text for note in figure.layout.annotations)
+    for words in ("High Efficiency Decoder", "Low Latency Decoder", "knee", "NVIDIA H100 SXM",
+                  "4.5\u00d7", "seed 1", "silicon <= 1000 mm2",
+                  "Beyond what silicon has shown"):  # fmt: skip
+        assert words in said
+    assert "4.5\u00d7" in figure.layout.title.text
+    assert "10\u00d7" in figure.layout.title.text
+
+
+def test_an_empty_front_still_draws(front):
+    from dse.report.charts import breakdown, pareto
+
+    empty = front | {"designs": [], "family_fronts": {}, "high_efficiency_decoder": None,
+                     "low_latency_decoder": None, "knee": None,
+                     "gain": {k: {"ratio": None, "over": None} for k in
+                              ("user_tokens_per_s", "system_tokens_per_s_per_w")}}  # fmt: skip
+    for chart in (pareto, breakdown):
+        assert chart.figure(empty).layout.title.text
+
+
+def test_ticks_read_one_two_five():
+    assert theme.ticks(0.9, 25) == pytest.approx([1, 2, 5, 10, 20])
+    assert theme.ticks(1, 1e6) == pytest.approx([1, 10, 100, 1e3, 1e4, 1e5, 1e6])
+
+
+def test_html_is_self_contained(front, tmp_path):
+    from dse.report.charts import pareto
+
+    path = export.write_figure(pareto.figure(front), tmp_path / "front.html")
+    text = path.read_text("utf-8")
+    assert "Plotly.newPlot" in text
+    assert 'src="http' not in text
+
+
+@pytest.mark.parametrize("name", ["front.gif", "front", "front.txt"])
+def test_other_endings_are_refused(name, front, tmp_path):
+    from dse.report.charts import pareto
+
+    with pytest.raises(SpecError, match="html, png or svg"):
+        export.write_figure(pareto.figure(front), tmp_path / name)
+
+
+def test_without_a_browser_pictures_say_what_is_missing(front, tmp_path, monkeypatch):
+    from dse.report.charts import pareto
+
+    monkeypatch.setattr(export, "browser", lambda: None)
+    with pytest.raises(export.NoBrowser):
+        export.write_figure(pareto.figure(front), tmp_path / "front.png")

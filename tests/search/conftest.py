@@ -1,0 +1,102 @@
+"""One tiny study, run a few times per session; each test looks at what it left."""
+
+import pathlib
+import shutil
+
+import pytest
+
+from dse.search import runs, settings, study
+from dse.specs import library
+
+STUDY = """
+name = "tiny"
+hardware = ["reticle_n3_stacked"]
+model = "llama-3.1-8b"
+workload = "chat-8k"
+compare = ["h100_sxm"]
+
+[space]
+knobs = "none"
+
+[space.hardware]
+"voltage" = ["0.50 V", "0.90 V"]
+"die" = { range = ["300 mm2", "830 mm2"], scale = "log" }
+"memory.dram.areal" = { range = ["2 GB/s/mm2", "60 GB/s/mm2"], scale = "log" }
+
+[space.deployment]
+batch = { range = [1, 64], scale = "log2" }
+tp = [1, 2, 4]
+
+[constraints]
+silicon = "<= 4000 mm2"
+
+[search]
+seed = 3
+trials = 24
+population = 8
+"""
+
+
+@pytest.fixture(scope="session")
+def study_file(tmp_path_factory) -> pathlib.Path:
+    path = tmp_path_factory.mktemp("study") / "tiny.toml"
+    path.write_text(STUDY)
+    return path
+
+
+def run_tiny(study_file, folder, trials=24, seed=None):
+    library.forget()
+    read = settings.read(str(study_file), trials=trials, seed=seed)
+    found = runs.start(read, str(study_file), folder)
+    study.run(read, found)
+    return found
+
+
+@pytest.fixture(scope="session")
+def finished(study_file, tmp_path_factory):
+    """A run of 24 trials; tests may read it, not change it."""
+    return run_tiny(study_file, tmp_path_factory.mktemp("runs") / "tiny")
+
+
+@pytest.fixture
+def half(finished, study_file, tmp_path):
+    """A run stopped after 8 of 24 trials."""
+    folder = tmp_path / "half"
+    read = settings.read(str(study_file), trials=24)
+    found = runs.start(read, str(study_file), folder)
+    search = study.Search(read, found)
+    search.look_first()
+    search.generation()
+    return found, search
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    folder = tmp_path / "copied"
+    shutil.copytree(finished.folder, folder)
+    return runs.Run(folder)
+
+
+class Runner:
+    """The tiny study's settings, and its evaluators built once."""
+
+    def __init__(self, read):
+        self.settings = read
+        self._evaluators = None
+
+    def evaluators(self, read):
+        from dse.search import batch
+
+        if self._evaluators is None:
+            self._evaluators = batch.evaluators(read)
+        return self._evaluators
+
+
+@pytest.fixture(scope="session")
+def runner(study_file):
+    return Runner(settings.read(str(study_file)))
+
+
+@pytest.fixture(scope="session")
+def done(finished):
+    return finished

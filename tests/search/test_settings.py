@@ -1,0 +1,112 @@
+import pytest
+
+from dse.search import settings
+from dse.specs.errors import SpecError
+
+GOOD = """
+hardware = "reticle_n3_stacked"
+model = "llama-3.1-8b"
+workload = "chat-8k"
+"""
+
+
+def read(tmp_path, text):
+    file = tmp_path / "study.toml"
+    file.write_text(text, "utf-8")
+    return settings.read(str(file))
+
+
+def problems(tmp_path, text) -> str:
+    with pytest.raises(SpecError) as refused:
+        read(tmp_path, text)
+    return "\n".join(refused.value.problems)
+
+
+def test_a_study_of_three_lines_takes_the_chips_own_knobs(tmp_path):
+    study = read(tmp_path, GOOD)
+    paths = {axis.path for axis in study.space.parameters}
+    assert {"voltage", "die", "memory.dram.layers", "link.scale_up.lanes"} <= paths
+    assert study.reference_point == (10.0, 1e-3)
+    assert study.search.sampler == "nsga2"
+    assert study.fidelity == "sol"
+    assert study.power_scope == "system"
+
+
+def test_all_problems_of_a_file_are_named_at_once(tmp_path):
+    said = problems(
+        tmp_path,
+        """
+hardware = ["reticle_n3_stackd"]
+model = "llama-3.1-70bb"
+workload = "chat-8k"
+fidelity = "sool"
+
+[space.deployment]
+batches = [1]
+weights = ["fp9"]
+tp = [3.5]
+
+[constraints]
+chip_powr = "<= 1200 W"
+silicon = "<= 3 kg"
+die_area = "830 mm2"
+
+[search]
+sampler = "nsga"
+""",
+    )
+    for words in (
+        "reticle_n3_stacked",
+        "llama-3.1-70b",
+        "fidelity: 'sool'",
+        "batches: unknown choice; did you mean batch?",
+        "'fp9' is not a number format",
+        "3.5 must be a whole number",
+        "chip_powr: unknown metric; did you mean chip_power?",
+        "an area",
+        "'830 mm2' is not a limit",
+        "sampler: 'nsga'",
+    ):
+        assert words in said, words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (GOOD + "goal = 1", "goal: unknown field"),
+        (GOOD + "[search]\ntrails = 5", "search.trails: unknown field; did you mean trials?"),
+        (GOOD + "[search]\ntrials = 0", "trials"),
+        (GOOD + "[search]\nseed = 1.5", "seed"),
+        ('model = "llama-3.1-8b"\nworkload = "chat-8k"', "hardware: missing"),
+        (GOOD + "[space]\nknobs = 'some'", "space.knobs"),
+        (GOOD + "[space]\nhold = ['voltag']", "voltag: no chip of this study has it"),
+        (GOOD + "[space.hardware]\nvoltage = ['0.5 V', '80 GB']", "voltage"),
+        (GOOD + "[space.hardware]\nvoltage = ['0.9 V', '0.5 V']", "is empty"),
+        (GOOD + "[space.hardware]\nvoltage = ['0.7 V', '0.9 V']", "lies outside"),
+        (GOOD + "[space.hardware]\nvoltage = '0.7 V'", "wanted [low, high]"),
+        (GOOD + "[space.hardware]\n'memory.hbm.stacks' = [1, 8]", "no chip of this study"),
+        (GOOD + "[space.hardware]\ndie = { range = ['100 mm2', '830 mm2'], scale = 'ln' }", "'ln'"),
+        (GOOD + "[space.deployment]\nbatch = { range = [1.5, 4] }", "whole numbers from 1"),
+        (GOOD + "[space.deployment]\nbatch = []", "no values"),
+        (GOOD + "[reference_point]\nuser_tokens_per_s = 0", "above zero"),
+        (GOOD + "objectives = ['tpot_s']", "objectives"),
+    ],
+)
+def test_bad_study(tmp_path, text, words):
+    assert words in problems(tmp_path, text)
+
+
+def test_constraints_carry_units_and_thousands(tmp_path):
+    study = read(tmp_path, GOOD + '[constraints]\nsilicon = "<= 115,000 mm2"\nload = ">= 0.5"')
+    silicon, load = study.constraints
+    assert silicon.allowed == 115_000
+    assert silicon.margin(230_000) == pytest.approx(1.0)
+    assert load.margin(0.25) == pytest.approx(0.5)  # half of what is asked for
+    assert study.bound("silicon") == 115_000
+    assert study.bound("load") is None
+
+
+def test_the_shipped_study_reads():
+    study = settings.read("two-goals")
+    assert len(study.space.families) == 4
+    assert study.bound("silicon") == 115_000
