@@ -39,3 +39,12 @@ def test_the_readme_shows_the_main_commands_and_its_picture():
     for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
         assert (ROOT / picture).is_file()
     assert len(commands()) >= 5
+
+
+def test_the_python_of_the_readme_runs(capsys):
+    (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    exec(compile(block, "README.md", "exec"), {})
+    speed, efficiency, words = capsys.readouterr().out.split(" ", 2)
+    assert float(speed) > 0
+    assert float(efficiency) > 0
+    assert words.strip()
