@@ -149,7 +149,9 @@ def _unsourced(record: dict[str, Any], files: Iterable[pathlib.Path]) -> list[st
 
 
 def _study_problems(path: pathlib.Path) -> list[str]:
-    library.read_file(path)
+    from dse.search import settings
+
+    settings.read(str(path))
     return []
 
 

@@ -1,5 +1,6 @@
 """``dse eval``: one operating point, as one object or as tables."""
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
@@ -106,10 +107,15 @@ def _clock_change(question: Question, result: Mapping[str, Any]) -> list[dict[st
 def changed_lines(result: Mapping[str, Any]) -> list[str]:
     """One line per change, as people read it."""
     return [
-        f"{item['path']} {item['before']} -> {item['after']}"
+        f"{item['path']} {_short(item['before'])} -> {_short(item['after'])}"
         + (f": {item['because']}" if "because" in item else "")
         for item in result["changes"]
     ]
+
+
+def _short(text: str) -> str:
+    """A stated quantity as it is; one that a search found to four digits."""
+    return re.sub(r"\d[\d.]{8,}", lambda found: f"{float(found[0]):.4g}", text)
 
 
 def default_lines(result: Mapping[str, Any]) -> list[str]:
@@ -123,7 +129,8 @@ def opening(question: Question, result: Mapping[str, Any]) -> list[Any]:
     """The verdict first: what was asked, both goals, what was changed and filled in."""
     from dse.report import tables
 
-    titles = {"chip": question.chip.title, "model": question.model.title}
+    chip = f"{question.chip.title} ({question.design})" if question.design else question.chip.title
+    titles = {"chip": chip, "model": question.model.title}
     lines = [*changed_lines(result), *default_lines(result)]
     parts: list[Any] = [tables.heading(result, titles)]
     if not result["feasible"]:
@@ -146,6 +153,8 @@ def shown(question: Question, result: Mapping[str, Any]) -> Iterator[Any]:
 
 def following(question: Question) -> str:
     """The next command to type."""
+    if question.design:
+        return f"next: dse explain {shlex.quote(question.design)}"
     names = (question.chip.name, question.model.name, question.workload.name)
     chip, model, workload = (shlex.quote(name) for name in names)
     return f"next: dse explain {chip} --model {model} --workload {workload}"

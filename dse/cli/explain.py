@@ -1,14 +1,12 @@
 """``dse explain``: where each second and joule of a point goes; what a metric or law means."""
 
-import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dse.cli.console import Json, Output, emit, note
 from dse.cli.eval import answer, changed_lines, default_lines, opening, refuse_infeasible
 from dse.cli.point import Point, Question, ask, takes_point
-from dse.cli.targets import Target, explanation, resolve
-from dse.specs.errors import SpecError
+from dse.cli.targets import explanation, resolve
 
 SHOWN_GOALS = ("user_tokens_per_s", "system_tokens_per_s_per_w")
 
@@ -25,48 +23,12 @@ def explain(point: Point, json: Json = False, output: Output = None) -> None:
         found = explanation(target.name)
         emit(found, _described(found), json, output)
         return
-    if target.kind == "design":
-        _explain_design(target, json, output)
-        return
     question = ask(point)
     result = answer(question, with_ops=True)
     if json or output:
         note(*changed_lines(result), *default_lines(result))
     emit(result, _explained(question, result), json, output)
     refuse_infeasible(question, result)
-
-
-def _explain_design(target: Target, json: bool, output: str | None) -> None:
-    """A design of a run is explained by what its ``front.json`` stored of it."""
-    design = _stored_design(target)
-    from dse.report import tables
-
-    parts: list[Any] = [f"{target.run} #{target.name}"]
-    for key, value in design.items():
-        if isinstance(value, Mapping):
-            rows = [(name, _plain(item)) for name, item in value.items()]
-            parts.append(tables.table(key, ["", "value"], rows))
-        else:
-            parts.append(f"{key}: {_plain(value)}")
-    emit(design, tables.blank(parts), json, output)
-
-
-def _plain(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _stored_design(target: Target) -> dict[str, Any]:
-    import json
-
-    path = (target.run or pathlib.Path()) / "front.json"
-    try:
-        designs = json.loads(path.read_text("utf-8"))["designs"]
-        known = {str(design["id"]): design for design in designs}
-    except (OSError, ValueError, KeyError, TypeError):
-        raise SpecError(str(path), ["no readable front here; dse study status RUN"]) from None
-    if target.name not in known:
-        raise SpecError(str(path), [f"no design {target.name!r}; known: {', '.join(known)[:300]}"])
-    return known[target.name]
 
 
 def _described(found: Mapping[str, Any]) -> list[str]:

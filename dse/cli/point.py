@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -18,6 +18,7 @@ from dse.specs.errors import SpecError, nearest
 
 Text = str | None
 Words = list[str] | None
+DEFAULT_WORKLOAD = "chat-8k"
 _KINDS = {"chip": "chips", "model": "models", "workload": "workloads"}
 
 
@@ -36,7 +37,9 @@ class Point:
 
     chip: Annotated[
         str,
-        typer.Argument(metavar="CHIP", help="Name or file.", autocompletion=_names("chips")),
+        typer.Argument(
+            metavar="CHIP", help="Name, file, or RUN#ID.", autocompletion=_names("chips")
+        ),
     ]
     model: Annotated[
         Text,
@@ -134,6 +137,7 @@ class Question:
     fidelity: str | None
     power_scope: str
     stated: frozenset[str]
+    design: str | None = None  # RUN#ID, where it is one
 
     def evaluate(self, **changed: Any) -> Any:
         """The estimate of this point, with fields of the question changed."""
@@ -160,33 +164,86 @@ def exact() -> Iterator[None]:
 
 
 def ask(point: Point) -> Question:
-    """Read a command line into a question; every problem of it in one error."""
+    """Read a command line into a question; every problem of it in one error.
+
+    CHIP may be a design of a run (``RUN#ID``): its chip, deployment, model, workload, fidelity and
+    scope are then what options leave open.
+    """
     from dse import compile_cache
     from dse.estimate.evaluate import FIDELITIES, POWER_SCOPES, check_word
     from dse.specs import load
 
     compile_cache.enable()
+    base = _design(point.chip) if is_design(point.chip) else None
+    names = {"chip": point.chip, "model": point.model, "workload": point.workload}
+    if base is None:
+        names["workload"] = point.workload or DEFAULT_WORKLOAD
+    else:
+        names["chip"] = base.hardware
     problems: list[str] = []
     settings = _settings(point.settings, problems)
-    specs = {}
+    settings["chip"] = [*(base.changes if base else ()), *settings["chip"]]
+    specs: dict[str, Any] = {}
     for option, kind in _KINDS.items():
-        name = getattr(point, option)
-        if name is None and option == "model":
+        name = names[option]
+        if name is None and base is None:
             known = ", ".join(library.names("models")[:12])
             problems.append(f"--model: missing; known: {known}, ... (dse model list)")
-            continue
-        name = "chat-8k" if name is None else name
-        specs[option] = _collected(problems, load.load, kind, name, settings[option])
+        elif name is None:
+            specs[option] = getattr(base, option)
+        else:
+            specs[option] = _collected(problems, load.load, kind, name, settings[option])
     for word, known in (("fidelity", (None, *FIDELITIES)), ("power_scope", (None, *POWER_SCOPES))):
         _collected(problems, check_word, word, getattr(point, word), known)
-    choices = _choices(point, problems)
+    choices = _choices(point, problems, base.deployment if base else {})
     if problems:
         raise SpecError("command line", problems)
-    stated = frozenset(
-        field.name for field in dataclasses.fields(Point) if getattr(point, field.name) is not None
+    stated = {f.name for f in dataclasses.fields(Point) if getattr(point, f.name) is not None}
+    if base is not None:
+        stated |= {"model", "workload", "context", "fidelity", "power_scope", *base.deployment}
+    return Question(
+        specs["chip"],
+        specs["model"],
+        specs["workload"],
+        choices,
+        point.fidelity or (base.fidelity if base else None),
+        point.power_scope or (base.power_scope if base else "system"),
+        frozenset(stated),
+        point.chip if base else None,
     )
-    return Question(specs["chip"], specs["model"], specs["workload"], choices, point.fidelity,
-                    point.power_scope or "system", stated)  # fmt: skip
+
+
+class _Base(NamedTuple):
+    """What a design of a run stands for."""
+
+    hardware: str
+    changes: list[tuple[str, str]]
+    deployment: dict[str, Any]
+    model: Any
+    workload: Any
+    fidelity: str
+    power_scope: str
+
+
+def is_design(text: str) -> bool:
+    """Whether a word names a design of a run; a file whose name has a # does not."""
+    return "#" in text and not text.endswith(".toml")
+
+
+def _design(text: str) -> _Base:
+    from dse.search import runs
+
+    run, identifier = runs.parse_reference(text)
+    found, settings = runs.design(run, identifier), run.settings()
+    return _Base(
+        found["hardware"]["base"],
+        runs.overrides_of(found),
+        found["deployment"],
+        settings.model,
+        settings.workload,
+        settings.fidelity,
+        settings.power_scope,
+    )
 
 
 def _collected(problems: list[str], call: Callable, *arguments: Any) -> Any:
@@ -215,8 +272,8 @@ def _settings(texts: Iterable[str] | None, problems: list[str]) -> dict[str, lis
     return found
 
 
-def _choices(point: Point, problems: list[str]) -> Any:
-    """The deployment a command line states; what it leaves out stays a default."""
+def _choices(point: Point, problems: list[str], base: Mapping[str, Any]) -> Any:
+    """The deployment a command line states; what it leaves out is the base's, else a default."""
     from dse.estimate.prepare import Choices
     from dse.specs.formats import FORMATS
 
@@ -239,7 +296,7 @@ def _choices(point: Point, problems: list[str]) -> Any:
         problems.append(f"--drafts: {drafts:g} must be a whole number, zero or more")
     elif drafts is not None:
         said["drafts"] = int(drafts)
-    return Choices(**{name: value for name, value in said.items() if value is not None})
+    return Choices(**{**base, **{n: value for n, value in said.items() if value is not None}})
 
 
 def _flag(name: str) -> str:

@@ -1,10 +1,10 @@
 """What a word on the command line means: a chip, a metric, a law, or a design of a run."""
 
-import dataclasses
 import importlib
 import inspect
-import pathlib
+from typing import NamedTuple
 
+from dse.cli.point import is_design
 from dse.specs import library
 from dse.specs.errors import SpecError, nearest
 
@@ -47,13 +47,11 @@ LAWS = {
 }  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """What was meant: ``kind`` is chip, word (metric or law) or design."""
+class Target(NamedTuple):
+    """What was meant: ``kind`` is point (a chip or a design) or word (a metric or a law)."""
 
     kind: str
     name: str
-    run: pathlib.Path | None = None
 
 
 def resolve(text: str) -> Target:
@@ -62,13 +60,13 @@ def resolve(text: str) -> Target:
     Raises:
         SpecError: nothing of that name; the nearest chip, metric or law.
     """
-    if "#" in text:
-        return _design(text)
+    if is_design(text):
+        return Target("point", text)
     if text in LAWS:
         return Target("word", text)
     try:
         library.locate("chips", text)
-        return Target("chip", text)
+        return Target("point", text)
     except SpecError as error:
         if text.endswith(".toml") or "/" in text:
             raise error from None
@@ -83,14 +81,6 @@ def _metrics() -> set[str]:
     from dse.metrics import METRICS
 
     return {word for metric in METRICS.values() for word in (metric.name, metric.stem)}
-
-
-def _design(text: str) -> Target:
-    run, _, name = text.rpartition("#")
-    for folder in (pathlib.Path(run), pathlib.Path("runs") / run):
-        if run and folder.is_dir():
-            return Target("design", name, folder)
-    raise SpecError(text, [f"no run folder {run!r}, nor runs/{run}; dse study list names them"])
 
 
 def explanation(word: str) -> dict:

@@ -1,8 +1,11 @@
 """``dse eval``: the contract's object, exit codes, what is said beside it."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from dse.cli import remedy
+from dse.specs import load
 
 MODEL = ("--model", "llama-3.1-70b", "--workload", "chat-8k")
 CONTRACT = """
@@ -218,3 +221,43 @@ def test_a_wrong_value_exits_2_and_says_where(dse, words, said):
     answer = dse("eval", "h100_sxm", *MODEL, *words, "--json")
     assert (answer.code, answer.out) == (2, "")
     assert said in answer.err
+
+
+# --- a design of a run --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run_of_one_design(monkeypatch):
+    """A run whose front holds one design, as `dse.search.runs` hands it out."""
+    from dse.search import runs
+
+    study = SimpleNamespace(
+        model=load.load("models", "gpt-oss-20b"), workload=load.load("workloads", "chat-1k"),
+        fidelity="sol", power_scope="accelerator",
+    )  # fmt: skip
+    design = {
+        "id": "a1",
+        "hardware": {
+            "base": "reticle_n3_hbm4",
+            "choices": {},
+            "knobs": [{"path": "voltage", "value": 0.6123456789, "unit": "volt"}],
+        },
+        "deployment": {"batch": 4.0, "tp": 2.0, "weights": "fp8"},
+    }
+    run = SimpleNamespace(name="r", settings=lambda: study, front=lambda: {"designs": [design]})
+    monkeypatch.setattr(runs, "find", lambda name: run)
+
+
+def test_a_design_of_a_run_is_a_point_like_any_other(dse, run_of_one_design):
+    answer = dse("eval", "r#a1", "--json")
+    result = answer.json
+    assert [result[k] for k in ("chip", "model", "workload", "fidelity", "power_scope")] == [
+        "reticle_n3_hbm4", "gpt-oss-20b", "chat-1k", "sol", "accelerator"
+    ]  # fmt: skip
+    assert (result["batch"], result["tp"], result["weights"]) == (4, 2, "fp8")
+    assert result["voltage_v"] == 0.6123456789
+    assert "-> 0.6123 V" in answer.err
+    changed = dse("eval", "r#a1", "--batch", "8", "--set", "voltage=0.7 V", "--json").json
+    assert (changed["batch"], changed["tp"], changed["voltage_v"]) == (8, 2, 0.7)
+    assert "(r#a1)" in dse("explain", "r#a1").out
+    assert "is no design" in dse("explain", "r#a2").err

@@ -1,7 +1,5 @@
 """``dse explain``: points, metrics, laws, and words that are none of them."""
 
-import json
-
 import pytest
 
 from dse.cli.targets import LAWS, explanation
@@ -44,8 +42,8 @@ def test_a_stem_names_its_metric(dse):
         ("h100_sxn", "did you mean h100_sxm?"),
         ("user_token_per_s", "did you mean user_tokens_per_s?"),
         ("no/such/chip.toml", "no such file"),
-        ("nowhere#3", "no run folder 'nowhere'"),
-        ("#", "no run folder"),
+        ("nowhere#3", "'nowhere' is not a run"),
+        ("#", "wanted RUN#ID"),
         ("", "is no chip, metric or law"),
     ],
 )
@@ -53,15 +51,3 @@ def test_an_unknown_word_exits_2_with_the_nearest(dse, word, said):
     answer = dse("explain", word)
     assert answer.code == 2
     assert said in answer.err
-
-
-def test_a_design_of_a_run_is_read_from_its_front(dse, tmp_path):
-    run = tmp_path / "run"
-    run.mkdir()
-    assert dse("explain", f"{run}#7").code == 2
-    front = {"designs": [{"id": 7, "user_tokens_per_s": 100.0, "hardware": {"voltage": "0.6 V"}}]}
-    (run / "front.json").write_text(json.dumps(front))
-    answer = dse("explain", f"{run}#7")
-    assert answer.code == 0
-    assert "0.6 V" in answer.out
-    assert dse("explain", f"{run}#8").code == 2

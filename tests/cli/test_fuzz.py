@@ -20,6 +20,7 @@ FILES = {
     "chips": [ROOT / "hwspecs/chips" / f"{n}.toml" for n in ("h100_sxm", "reticle_n3_stacked")],
     "models": [ROOT / "studies/models" / f"{n}.toml" for n in ("gpt-oss-20b", "deepseek-v3.2")],
     "workloads": [ROOT / "studies/workloads" / f"{n}.toml" for n in ("chat-8k", "chat-mix")],
+    "studies": [ROOT / "studies/two-goals.toml"],
 }
 quick = settings(
     max_examples=60,
@@ -170,7 +171,7 @@ def mutated(draw, kind):
 
 @quick
 @given(st.data())
-@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("kind", EVAL)
 def test_any_file_is_answered(dse, tmp_path_factory, kind, data):
     folder = tmp_path_factory.getbasetemp() / kind
     folder.mkdir(exist_ok=True)
@@ -181,6 +182,16 @@ def test_any_file_is_answered(dse, tmp_path_factory, kind, data):
         assert "mine.toml" in answer.err or "deployment" in answer.err or "values" in answer.err, (
             answer.err
         )
+    answered(dse, "check", path)
+
+
+@quick
+@given(mutated("studies"))
+def test_any_study_file_is_checked(dse, tmp_path_factory, raw):
+    folder = tmp_path_factory.getbasetemp() / "studies"
+    folder.mkdir(exist_ok=True)
+    path = folder / "mine.toml"
+    path.write_bytes(raw)
     answered(dse, "check", path)
 
 
