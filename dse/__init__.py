@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "evaluate": "dse.estimate.evaluate",
+    "deployment_of": "dse.estimate.evaluate",
     "Estimate": "dse.estimate.step",
     "Choices": "dse.estimate.prepare",
     "load": "dse.specs.load",

@@ -113,6 +113,21 @@ def check_share(name: str, value: float) -> None:
         raise SpecError(name, [f"{value!r} must lie between 0 and 1"])
 
 
+def deployment_of(
+    hardware: str | load.Loaded | HardwareSpec,
+    model: str | load.Loaded | ModelSpec,
+    workload: str | load.Loaded | Workload,
+    choices: Choices | None = None,
+) -> Deployment:
+    """The deployment that `evaluate` would use for these choices, every default filled in.
+
+    Its leaves are plain numbers: with it, `evaluate` can be differentiated and mapped.
+    """
+    with jax.enable_x64(True):
+        design, _ = prepared(hardware, model, workload, choices)
+    return design.deployment
+
+
 def check_word(name: str, word: Any, known: tuple) -> None:
     """Refuse a word that is none of the known ones."""
     if word not in known:

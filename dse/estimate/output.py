@@ -99,6 +99,9 @@ def _object(e) -> dict:
         "chip_power_w": number(e.chip_power_w),
         "chips": number(e.chips),
         **deployment,
+        "pass_bounds_s": numbers(
+            dict(zip(("overlapped", "in_turn"), e.pass_bounds_s, strict=True))
+        ),
         "time_breakdown_s": numbers(e.time_breakdown_s),
         "energy_breakdown_j": numbers(e.energy_breakdown_j),
         "j_per_token_by_scope": numbers(e.j_per_token_by_scope),

@@ -184,6 +184,7 @@ class Pass(NamedTuple):
     """All layers, one micro-batch: sums over the op table."""
 
     seconds: Scalar
+    bounds_s: tuple[Scalar, Scalar]  # everything overlapped, operators in turn
     occupied_s: Scalar  # of the busiest lane: what one micro-batch denies the next one
     parts_s: dict[str, Scalar]
     busy_s: Scalar  # time in which arrays or memory work
@@ -217,6 +218,7 @@ def total(rows: list[Row], d: Deployment, resources: Resources, reach: Reach, la
     names = ("weights", "kv_cache", "activations", "links")
     return Pass(
         seconds=seconds,
+        bounds_s=(together_s, apart_s),
         occupied_s=_occupied_s(rows, lane_sums),
         parts_s={part: value * scale for part, value in parts.items()},
         busy_s=busy * scale,

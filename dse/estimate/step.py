@@ -49,6 +49,7 @@ class Estimate(eqx.Module):
     j_per_token: Scalar
     power_w: Scalar
     chip_power_w: Scalar
+    pass_bounds_s: tuple[Scalar, Scalar]  # everything overlapped, operators in turn
     time_breakdown_s: dict[str, Scalar]
     energy_breakdown_j: dict[str, Scalar]
     j_per_token_by_scope: dict[str, Scalar]
@@ -284,6 +285,7 @@ def _assembled(p: _Parts, scope: str) -> Estimate:
         j_per_token=j_per_token,
         power_w=j_per_token * rate,
         chip_power_w=p.state.board_w,
+        pass_bounds_s=p.one.bounds_s,
         time_breakdown_s=parts,
         energy_breakdown_j=energy,
         j_per_token_by_scope=by_scope,
