@@ -2,8 +2,8 @@
 
 Install GenZ in an environment of its own, then run both from here:
 
-    python3 -m venv /tmp/genz && /tmp/genz/bin/pip install genz-llm
-    python benchmarks/genz.py --genz /tmp/genz/bin/python
+    python3 -m venv genz-venv && genz-venv/bin/pip install genz-llm
+    python benchmarks/genz.py --genz genz-venv/bin/python
 
 Case: Llama-3.1-70B, bf16, 8k context, 8 chips in tensor parallel, batch 1, 16, 64; 989 TFLOP/s,
 3350 GB/s, 80 GB, 450 GB/s a direction, 1 us link latency, efficiencies 1. Times are CPU seconds.

@@ -28,7 +28,7 @@ def figure(front: dict[str, Any], dark: bool = False):
     plot.update_xaxes(**theme.log_axis(x_title, left, right, dark))
     plot.update_yaxes(**theme.log_axis(y_title, bottom, top, dark))
     caption = theme.caption(_corner(front), dark)
-    for note in (*_names(front, dark), *_families(front), *_ratio(front, dark), caption):
+    for note in (*_names(front, dark), *_families(front, dark), *_ratio(front, dark), caption):
         plot.add_annotation(**note)
     return plot
 
@@ -74,7 +74,7 @@ def _ranges(front: dict[str, Any]):
     points = [*front["designs"], *(p for chip in front["compare"] for p in chip["points"])]
     found = []
     alone = [p for points in front.get("family_fronts", {}).values() for p in points]
-    for axis, room in ((X, (1.25, 2.1)), (Y, (1.3, 2.6))):
+    for axis, room in ((X, (1.25, 2.1)), (Y, (1.3, 3.2))):
         values = [point[axis] for point in points] or front["reference_point"]
         values = values + [p[0 if axis == X else 1] for p in alone]
         found.append((min(values) / room[0], max(values) * room[1]))
@@ -172,7 +172,7 @@ def _hover(design: dict[str, Any]) -> str:
 def _names(front: dict[str, Any], dark: bool):
     by_id = {design["id"]: design for design in front["designs"]}
     ink, faint = theme.page(dark)["ink"], theme.page(dark)["faint"]
-    places = {"high_efficiency_decoder": (0, -34), "low_latency_decoder": (-20, 48)}
+    places = {"high_efficiency_decoder": (0, -42), "low_latency_decoder": (4, 52)}
     for key, name in RINGS:
         if front[key] in by_id:
             design = by_id[front[key]]
@@ -183,9 +183,9 @@ def _names(front: dict[str, Any], dark: bool):
     yield from _chip_names(front, faint)
 
 
-def _families(front: dict[str, Any]):
+def _families(front: dict[str, Any], dark: bool):
     """Each family's words beside its own front, in its colour, spread along the curves."""
-    places = ((X, 0.30, -13), (X, 0.22, 15), (X, 0.45, -15), (Y, 0.97, 0))
+    places = ((X, 0.30, -13), (X, 0.22, 15), (X, 0.45, -15), (Y, 0.90, 0))
     for index, (name, title) in enumerate(front["families"].items()):
         alone = sorted(front.get("family_fronts", {}).get(name, []))
         if not alone:
@@ -194,7 +194,8 @@ def _families(front: dict[str, Any]):
         x, y = _along(alone, 0 if axis == X else 1, share)
         colour = theme.FAMILIES[index % len(theme.FAMILIES)]
         beside = {"xanchor": "right", "xshift": -12} if axis == Y else {}
-        yield _note({X: x, Y: y}, title, (0, shift), colour, 12) | beside
+        page = {"bgcolor": theme.page(dark)["page"], "borderpad": 0}
+        yield _note({X: x, Y: y}, title, (0, shift), colour, 12) | page | beside
 
 
 def _along(points: list[list[float]], column: int, share: float) -> list[float]:
@@ -217,7 +218,7 @@ def _chip_names(front: dict[str, Any], faint: str):
 
 def _measures(design: dict[str, Any]) -> str:
     energy = units.show(design["j_per_token"], "joule")
-    return f"{design[X]:,.0f} tok/s/user, {energy}/token"
+    return f"{design[X]:,.0f} tok/s/user<br>{energy}/token"
 
 
 def _note(point, text: str, shift: tuple[int, int], colour: str, size: int):
