@@ -1,0 +1,1 @@
+"""Reading Hugging Face configs: the reader, and one function per family of networks."""
