@@ -12,7 +12,7 @@ def test_every_name_of_a_study_is_a_sampler():
 
 def test_unknown_sampler_names_the_nearest():
     with pytest.raises(SpecError, match="nsga"):
-        sampler("nsga1", 0, 10, 0)
+        sampler("nsga22", 0, 10, 0)
 
 
 @pytest.mark.parametrize("name", [n for n in SAMPLERS if n != "qmc"])
