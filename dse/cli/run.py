@@ -52,6 +52,9 @@ def finish(folder: Any, read: Any, as_json: bool) -> None:
     except study.Infeasible as error:
         print(f"dse: {error}", file=sys.stderr)
         raise typer.Exit(3) from None
+    except KeyboardInterrupt:
+        note(f"dse: interrupted and saved; go on with: dse study resume {folder.folder}")
+        raise typer.Exit(130) from None
     finally:
         if sys.stderr.isatty():
             print(file=sys.stderr)

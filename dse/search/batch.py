@@ -21,6 +21,7 @@ from dse.specs.deployment import Deployment
 
 TILE_DEPLOYMENTS = 320
 TILE_DESIGNS = 32
+LANES = 16  # tile widths are multiples of this, for whole vectors
 # What float32 may leave of a limit that is met exactly; reported fronts are confirmed in float64.
 TOLERANCE = 1e-6
 
@@ -168,13 +169,20 @@ def _cut(points: Grid) -> _Cut:
     pairs = list(zip(leaves, varies, strict=True))
     common = tuple(None if moves else jnp.float32(leaf[0]) for leaf, moves in pairs)
     moving = [points.weights_bytes, *(leaf for leaf, moves in pairs if moves)]
-    tiles = []
-    for start in range(0, len(points), TILE_DEPLOYMENTS):
-        ends = slice(start, start + TILE_DEPLOYMENTS)
-        tiles.append(tuple(_padded(column[ends]) for column in moving))
+    width = tile_width(len(points))
+    tiles = [
+        tuple(_padded(column[start : start + width], width) for column in moving)
+        for start in range(0, len(points), width)
+    ]
     return _Cut(structure, common, tiles)
 
 
-def _padded(column: np.ndarray):
-    missing = TILE_DEPLOYMENTS - len(column)
+def tile_width(points: int) -> int:
+    """Deployments per tile: as few tiles as fit, of equal width, so that little is padding."""
+    tiles = -(-points // TILE_DEPLOYMENTS)
+    return -(-points // tiles // LANES) * LANES
+
+
+def _padded(column: np.ndarray, width: int):
+    missing = width - len(column)
     return jnp.asarray(np.pad(column, (0, missing), mode="edge"), jnp.float32)

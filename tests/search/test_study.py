@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from dse.estimate.evaluate import evaluate
-from dse.search import archive, runs, settings, study
+from dse.search import archive, journal, runs, settings, study
 from dse.search.study import Infeasible
 from dse.specs import library
 from dse.specs.schema import SpecError
@@ -96,6 +96,87 @@ def test_a_stopped_run_goes_on_to_its_total_without_loss(half):
     assert front["trials"] == 24
     assert len(table) >= competed
     assert not table["id"].duplicated().any()
+
+
+def evaluated(run):
+    """Every design that competed, in the order of the trials."""
+    parts = sorted(run.evaluated.glob("part-*.parquet"))
+    return pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
+
+
+def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(finished, half):
+    found, search = half
+    study.run(search.settings, found)
+    pd.testing.assert_frame_equal(evaluated(found), evaluated(finished))
+    one, other = found.front(), finished.front()
+    assert {**one, "run": ""} == {**other, "run": ""}
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("after", ["part", "journal", "state"])
+def test_killed_after_any_write_a_run_loses_one_generation_at_most(
+    finished, half, after, monkeypatch
+):
+    found, search = half
+    write = runs.write_json
+
+    def dies(*_):
+        raise Killed
+
+    def writes_and_dies(path, content):
+        write(path, content)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        if after == "part":
+            patch.setattr(journal.Trials, "flush", dies)
+        else:
+            patch.setattr(runs, "write_json", dies if after == "journal" else writes_and_dies)
+        with pytest.raises(Killed):
+            search.generation()
+    again = runs.Run(found.folder)
+    assert again.state["trials"] == (16 if after == "state" else 8)
+    assert again.front()["designs"]
+    study.run(again.settings(), again)
+    pd.testing.assert_frame_equal(evaluated(again), evaluated(finished))
+
+
+def test_an_interrupt_keeps_the_state_and_writes_the_front(study_file, tmp_path):
+    def stop(progress):
+        if progress.trials == 16:
+            raise KeyboardInterrupt
+
+    read = settings.read(str(study_file))
+    found = runs.start(read, str(study_file), tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        study.run(read, found, stop)
+    assert found.state["trials"] == 16
+    front = json.loads((found.folder / "front.json").read_text())
+    assert front["trials"] == 16
+
+
+def test_optuna_is_told_a_design_of_each_trial(finished):
+    told = journal.Trials(finished.journal, "tiny").study.get_trials(deepcopy=False)
+    assert len(told) == 24
+    table = evaluated(finished).set_index("id")
+    of_front = [trial for trial in told if trial.user_attrs["design"] in table.index]
+    assert len(of_front) > 5
+    for trial in of_front:
+        line = table.loc[trial.user_attrs["design"], GOALS]
+        np.testing.assert_allclose(10 ** np.array(trial.values), line.astype(float))
+
+
+@pytest.mark.parametrize(("key", "said"), [("package_version", "package version"),
+                                           ("spec_files", r"chips/h100_sxm\.toml")])  # fmt: skip
+def test_a_changed_package_or_spec_is_refused_by_name(copied, key, said):
+    then = copied.provenance
+    changed = "0.0.1" if key == "package_version" else then[key] | {"chips/h100_sxm.toml": "-"}
+    runs.write_json(copied.folder / "provenance.json", then | {key: changed})
+    with pytest.raises(SpecError, match=said):
+        runs.check_unchanged(copied, copied.settings())
 
 
 @pytest.mark.parametrize("left", ["part", "journal", "both"])

@@ -39,8 +39,12 @@ def claim(front: dict[str, Any]) -> str:
     speed, energy = gain[X]["ratio"], gain[Y]["ratio"]
     if speed is None or energy is None:
         return f"{front['study']}: the front of {front['model_title']}"
-    return (f"Up to {_times(energy)} the tokens per joule and {_times(speed)} the user speed "
-            "of the best chip compared")  # fmt: skip
+    faster, leaner = (gain[goal]["over"]["title"].split(" (")[0] for goal in (X, Y))
+    if faster == leaner:
+        return (f"Up to {_times(energy)} the tokens per joule and {_times(speed)} the user speed "
+                f"of {leaner}")  # fmt: skip
+    return (f"Up to {_times(energy)} the tokens per joule of {leaner} and {_times(speed)} the "
+            f"user speed of {faster}")  # fmt: skip
 
 
 def _times(ratio: float) -> str:
@@ -118,10 +122,10 @@ def _front(front: dict[str, Any], dark: bool):
     for index, (name, title) in enumerate(front["families"].items()):
         alone = sorted(front.get("family_fronts", {}).get(name, []))
         if alone:
-            yield _family_alone(alone, title, index)
+            yield _family_alone(alone, title, theme.family(index, dark))
         mine = [d for d in designs if d["family"] == name]
         if mine:
-            yield _family(mine, title, index)
+            yield _family(mine, title, index, dark)
     named = {front[key] for key, _ in RINGS} | {front["knee"]}
     ringed = [d for d in designs if d["id"] in named]
     yield go.Scatter(x=[d[X] for d in ringed], y=[d[Y] for d in ringed], mode="markers",
@@ -130,17 +134,16 @@ def _front(front: dict[str, Any], dark: bool):
                      hoverinfo="skip", showlegend=False)  # fmt: skip
 
 
-def _family_alone(points: list[list[float]], title: str, index: int):
+def _family_alone(points: list[list[float]], title: str, colour: str):
     """The front a family has by itself: the conventional arm stays in view."""
     import plotly.graph_objects as go
 
-    colour = theme.FAMILIES[index % len(theme.FAMILIES)]
     return go.Scatter(x=[x for x, _ in points], y=[y for _, y in points], mode="lines",
                       line={"color": colour, "width": 1.8}, opacity=0.75, name=title,
                       legendgroup=title, hoverinfo="skip")  # fmt: skip
 
 
-def _family(designs: list[dict[str, Any]], title: str, index: int):
+def _family(designs: list[dict[str, Any]], title: str, index: int, dark: bool):
     import plotly.graph_objects as go
 
     return go.Scatter(
@@ -153,7 +156,7 @@ def _family(designs: list[dict[str, Any]], title: str, index: int):
         marker={
             "size": 9,
             "symbol": theme.MARKERS[index % len(theme.MARKERS)],
-            "color": theme.FAMILIES[index % len(theme.FAMILIES)],
+            "color": theme.family(index, dark),
         },
         text=[_hover(d) for d in designs],
         hovertemplate="%{text}<br>%{x:,.0f} tok/s/user<br>%{y:.3g} tok/s/W<extra></extra>",
@@ -185,24 +188,24 @@ def _names(front: dict[str, Any], dark: bool):
 
 def _families(front: dict[str, Any], dark: bool):
     """Each family's words beside its own front, in its colour, spread along the curves."""
-    places = ((X, 0.30, -13), (X, 0.22, 15), (X, 0.45, -15), (Y, 0.90, 0))
+    places = ((0.30, -13), (0.22, 15), (0.45, -15), (0.0, -12))  # (share of the curve, pixels down)
     for index, (name, title) in enumerate(front["families"].items()):
         alone = sorted(front.get("family_fronts", {}).get(name, []))
         if not alone:
             continue
-        axis, share, shift = places[index % len(places)]
-        x, y = _along(alone, 0 if axis == X else 1, share)
-        colour = theme.FAMILIES[index % len(theme.FAMILIES)]
-        beside = {"xanchor": "right", "xshift": -12} if axis == Y else {}
+        share, shift = places[index % len(places)]
+        x, y = _along(alone, share)
+        colour = theme.family(index, dark)
+        beside = {"xanchor": "right", "xshift": -8} if share == 0 else {}
         page = {"bgcolor": theme.page(dark)["page"], "borderpad": 0}
         yield _note({X: x, Y: y}, title, (0, shift), colour, 12) | page | beside
 
 
-def _along(points: list[list[float]], column: int, share: float) -> list[float]:
-    """The point of a curve nearest to a share of its log range in one coordinate."""
-    logs = [math.log10(point[column]) for point in points]
+def _along(points: list[list[float]], share: float) -> list[float]:
+    """The point of a curve nearest to a share of its log range of user speed."""
+    logs = [math.log10(point[0]) for point in points]
     target = min(logs) + share * (max(logs) - min(logs))
-    return min(points, key=lambda point: abs(math.log10(point[column]) - target))
+    return min(points, key=lambda point: abs(math.log10(point[0]) - target))
 
 
 def _chip_names(front: dict[str, Any], faint: str):
@@ -213,7 +216,8 @@ def _chip_names(front: dict[str, Any], faint: str):
         steep = sorted(chip["points"], key=lambda p: p[Y])
         at = steep[min(2, len(steep) - 1)]
         shift = -11 if index == 0 else 11
-        yield _note(at, chip["title"], (shift, 0), faint, 11) | {"textangle": 82}
+        name = chip["title"].split(" (")[0]
+        yield _note(at, name, (shift, 0), faint, 11) | {"textangle": 82}
 
 
 def _measures(design: dict[str, Any]) -> str:
@@ -228,17 +232,26 @@ def _note(point, text: str, shift: tuple[int, int], colour: str, size: int):
 
 
 def _ratio(front: dict[str, Any], dark: bool):
-    """An arrow from the most efficient real operating point up to the front's."""
-    over = front["gain"][Y]["over"]
+    """Arrows from the best real operating point of each goal to the front's, with both ratios."""
     by_id = {design["id"]: design for design in front["designs"]}
-    design = by_id.get(front["high_efficiency_decoder"])
-    if not over or design is None:
-        return
     colour = theme.page(dark)["faint"]
-    low, high = math.log10(over[Y]), math.log10(design[Y])
-    x = math.log10(over[X])
-    yield {"x": x, "y": high - 0.02, "ax": x, "ay": low + 0.06, "xref": "x", "yref": "y",
-           "axref": "x", "ayref": "y", "showarrow": True, "arrowhead": 2, "arrowwidth": 1.2,
-           "arrowcolor": colour, "text": ""}  # fmt: skip
-    yield {"x": x, "y": low + 0.3 * (high - low), "text": f"{_times(front['gain'][Y]['ratio'])}",
-           "showarrow": False, "xshift": 22, "font": {"size": 13, "color": colour}}  # fmt: skip
+    for goal, key, words in ((Y, RINGS[0][0], "tokens per joule"), (X, RINGS[1][0], "user speed")):
+        over, design = front["gain"][goal]["over"], by_id.get(front[key])
+        if not over or design is None:
+            continue
+        low, high = math.log10(over[goal]), math.log10(design[goal])
+        upward = goal == Y
+        beside = math.log10(over[X if upward else Y])
+        line = {"ay": low + 0.06, "y": high, "ax": beside, "x": beside} if upward else {
+            "ax": low + 0.04, "x": high, "ay": beside, "y": beside}  # fmt: skip
+        yield _arrow(line, colour)
+        said = f"{_times(front['gain'][goal]['ratio'])} {words}"
+        at = low + (0.18 if upward else 0.5) * (high - low)
+        place = {"x": beside, "y": at, "xshift": 6, "xanchor": "left"} if upward else {
+            "x": at, "y": beside, "yshift": 10}  # fmt: skip
+        yield place | {"text": said, "showarrow": False, "font": {"size": 12, "color": colour}}
+
+
+def _arrow(line: dict[str, float], colour: str) -> dict[str, Any]:
+    return line | {"xref": "x", "yref": "y", "axref": "x", "ayref": "y", "showarrow": True,
+                   "arrowhead": 2, "arrowwidth": 1.2, "arrowcolor": colour, "text": ""}  # fmt: skip

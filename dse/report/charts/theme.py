@@ -7,6 +7,7 @@ WIDTH_PX, HEIGHT_PX = 900, 620
 FONT = "Inter, Helvetica Neue, Arial, DejaVu Sans, sans-serif"
 # Told apart also with colour-vision deficiencies, and from both a white and a dark page.
 FAMILIES = ("#0B7BC1", "#C2571A", "#7A3FB0", "#12805C", "#B5317B", "#6B6B1E")
+FAMILIES_DARK = ("#4AA8E8", "#EE8A4F", "#B58AE6", "#3DBB8B", "#EC7AB8", "#B9B95A")
 MARKERS = ("circle", "square", "diamond", "triangle-up", "x", "star")
 
 
@@ -15,6 +16,12 @@ def page(dark: bool) -> dict[str, str]:
     if dark:
         return {"page": "#14171A", "ink": "#E8E6E1", "faint": "#A3A7AB", "grid": "#2B3035"}
     return {"page": "#FFFFFF", "ink": "#1B1F23", "faint": "#5C6570", "grid": "#E4E7EB"}
+
+
+def family(index: int, dark: bool) -> str:
+    """Colour of a family of designs."""
+    colours = FAMILIES_DARK if dark else FAMILIES
+    return colours[index % len(colours)]
 
 
 def layout(title: str, subtitle: str, dark: bool) -> dict[str, Any]:
