@@ -17,20 +17,16 @@ def commands() -> list[str]:
     return [line for block in blocks for line in block.splitlines() if line.startswith("dse ")]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("readme")
-
-
-@pytest.mark.parametrize("command", commands())
-def test_command_of_the_readme(command, folder, monkeypatch, capsys):
-    monkeypatch.chdir(folder)
-    words = shlex.split(command)[1:]
-    if words[0] == "run":
-        words += ["--trials", "100"]  # the same study, cut short
-    assert main(words) == 0
-    printed = capsys.readouterr()
-    assert printed.out or "wrote" in printed.err
+def test_every_command_of_the_readme_works_in_the_order_shown(tmp_path, monkeypatch, capsys):
+    """In one test, since later commands read the run that an earlier one wrote."""
+    monkeypatch.chdir(tmp_path)
+    for command in commands():
+        words = shlex.split(command)[1:]
+        if words[0] == "run":
+            words += ["--trials", "100"]  # the same study, cut short
+        assert main(words) == 0, command
+        printed = capsys.readouterr()
+        assert printed.out or "wrote" in printed.err, command
 
 
 def test_the_readme_shows_the_main_commands_and_its_picture():
