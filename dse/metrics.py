@@ -161,7 +161,8 @@ METRICS = _index(
         "load",
         "max",
         "Load",
-        "Utilization of the pipeline, 0 to 1: micro-batches in flight over stages, times fill.",
+        "Utilization of the pipeline, 0 to 1: on a statically scheduled chip the busy share of the "
+        "busiest lane of a stage, at most its fill; elsewhere stages at work over all stages.",
         lambda e: e.load,
     ),
     Metric(

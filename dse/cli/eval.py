@@ -62,7 +62,7 @@ def _defaults(question: Question, result: Mapping[str, Any]) -> dict[str, str]:
         "workload": (workload, "the default"),
         "context": (f"{result['context_tokens']:g}", workload),
         "batch": (f"{result['batch']:g}", workload),
-        "tp": (f"{result['tp']:g}", "fewest chips that fit, at most one scale-up domain"),
+        "tp": (f"{result['tp']:g}", _why_tp(result)),
         "weights": (result["weights"], model),
         "kv": (result["kv"], model),
         "activations": (result["activations"], model),
@@ -74,6 +74,12 @@ def _defaults(question: Question, result: Mapping[str, Any]) -> dict[str, str]:
         for name, (value, source) in because.items()
         if name not in question.stated
     }
+
+
+def _why_tp(result: Mapping[str, Any]) -> str:
+    full = any(item["name"].startswith("capacity.") for item in result["violations"])
+    return ("the most one scale-up domain can split; it does not fit, --pp adds chips" if full
+            else "fewest chips that fit, at most one scale-up domain")  # fmt: skip
 
 
 def _changes(question: Question, result: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -129,7 +129,7 @@ def _clock(question: Question, broken: Mapping[str, Any]) -> list[str]:
         found.append(f"raise voltage to {volts:.3f} V (--set voltage={volts:.3f}V)")
     if allowed:
         hertz = allowed / 1e9 // 1e-3 * 1e-3
-        found.append(f"or lower the clock to {hertz:.3f} GHz (--set clock={hertz:.3f}GHz)")
+        found.append(f"lower the clock to {hertz:.3f} GHz (--set clock={hertz:.3f}GHz)")
     return found
 
 

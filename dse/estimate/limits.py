@@ -33,6 +33,11 @@ def limits(
                                   "a smaller batch, more chips, or narrower formats")
         for name, used in capacity.items()
     } | _clocking(hardware, resources) | _reach(resources, d)  # fmt: skip
+    # A busy chip above its limit waits; one that idles above it never meets it.
+    room = 1 - power.LEAST_ROOM
+    found["idle_power"] = Limit(
+        state.idle_w, room * hardware.tdp_w, "watt", "a higher power limit or a lower voltage"
+    )
     if hardware.power.model == "design":
         found |= _design(hardware, resources, state)
     return found

@@ -18,6 +18,9 @@ _LIMITS_NAMED = {
     "dependent operations": "dependent operations",
     "memory latency": "memory latency",
     "software": "software overhead",
+    "queue for stages": "pipeline throughput",
+    "prefill": "interleaved prefill",
+    "wait for power": "power limit",
 }
 
 

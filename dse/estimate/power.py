@@ -9,6 +9,7 @@ from dse.resources import logic
 from dse.resources.table import Resources, Scalar
 from dse.specs.hardware import HardwareSpec
 
+LEAST_ROOM = 1e-3  # of the power limit, for chips whose idle power already breaks it
 ROUNDS = 4  # fixed-point rounds of temperature and throttling; the contraction is 0.1-0.3 a round
 
 
@@ -24,6 +25,7 @@ class Board(NamedTuple):
     core_factor: Scalar  # board joules per core joule
     device_factor: Scalar
     junction_k: Scalar
+    idle_w: Scalar  # at the board input while nothing moves: no waiting brings it lower
     step_s: Scalar  # at or above what the work needs: a hot chip waits
 
     @property
@@ -94,7 +96,8 @@ def steady(demand: Demand, hardware, resources: Resources, junction, step_s) -> 
     static_core = sum(resources.idle_core_w.values()) + leakage
     gated = resources.gated_clock_w * demand.busy_s / step_s
     core = static_core + gated + demand.core_j / step_s
-    device = sum(resources.idle_device_w.values()) + refresh + demand.device_j / step_s
+    static_device = sum(resources.idle_device_w.values()) + refresh
+    device = static_device + demand.device_j / step_s
     loss = logic.delivery_loss_fraction(hardware, core)
     core_factor = (1 + loss) / power.regulator_fraction
     device_factor = 1 / power.memory_regulator_fraction
@@ -108,6 +111,7 @@ def steady(demand: Demand, hardware, resources: Resources, junction, step_s) -> 
         core_factor=core_factor,
         device_factor=device_factor,
         junction_k=junction,
+        idle_w=static_core * core_factor + static_device * device_factor,
         step_s=step_s,
     )
 
@@ -123,14 +127,14 @@ def _settled_k(hardware: HardwareSpec, junction: Scalar) -> Scalar:
 
 
 def _throttled_s(demand: Demand, hardware, resources: Resources, state: Board) -> Scalar:
-    """Shortest step whose power stays within the limit, delivery loss as last seen."""
-    static = sum(resources.idle_core_w.values()) + state.leakage_w
-    idle_w = static * state.core_factor
-    device = sum(resources.idle_device_w.values()) + state.refresh_w
-    idle_w = idle_w + device * state.device_factor
+    """Shortest step whose power stays within the limit, delivery loss as last seen.
+
+    Idle power at or above the limit leaves no room at any step: `limits` reports that, and the
+    small room kept here only keeps the numbers finite.
+    """
     core_j = demand.core_j + resources.gated_clock_w * demand.busy_s
     step_j = core_j * state.core_factor + demand.device_j * state.device_factor
-    room_w = jnp.maximum(hardware.tdp_w - idle_w, 0.01 * hardware.tdp_w)
+    room_w = jnp.maximum(hardware.tdp_w - state.idle_w, LEAST_ROOM * hardware.tdp_w)
     return jnp.maximum(demand.step_s, step_j / room_w)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from dse.resources.provision import provision
 from dse.specs import network
+from dse.specs.consistency import acceptance_problem
 from dse.specs.deployment import Deployment, Formats, Skew
 from dse.specs.formats import arithmetic_of, format_of
 from dse.specs.hardware import HardwareSpec
@@ -201,8 +202,9 @@ def _speculation(model: ModelSpec, choices: Choices) -> tuple[float, float, floa
         raise SpecError("drafts", [f"{drafts} draft tokens, but the acceptance vector has "
                                    f"{len(vector)}; state --acceptance"])  # fmt: skip
     used = vector[:drafts]
-    if any(not 0 <= a <= 1 for a in used):
-        raise SpecError("acceptance", ["each share must lie between 0 and 1"])
+    problem = acceptance_problem(used)
+    if problem:
+        raise SpecError("acceptance", [f"acceptance: {problem}"])
     per_draft = 1.0 if model.draft_layers is None else model.draft_layers
     return 1.0 + sum(used), 1.0 + drafts, drafts * per_draft
 

@@ -191,7 +191,7 @@ def _assembled(p: _Parts, scope: str) -> Estimate:
         j_per_token_by_scope=by_scope,
         bytes_per_step={k: v * p.timing.passes * d.stage_chips for k, v in p.one.bytes.items()},
         flops_per_step=p.one.flops * p.timing.passes * d.stage_chips,
-        critical_path=p.one.path,
+        critical_path=_path(p),
         capacity={n: (used, p.resources.tiers[n].capacity_bytes) for n, used in p.capacity.items()},
         limits=limits.limits(hardware, p.resources, d, p.state, p.capacity),
         load=p.timing.load,
@@ -221,6 +221,18 @@ def _assembled(p: _Parts, scope: str) -> Estimate:
         placement={"weights": d.weights_in, "kv_cache": d.kv_in},
         extrapolation=_extrapolation(p),
     )
+
+
+def _path(p: _Parts) -> dict[str, tuple[Scalar, Scalar]]:
+    """Stages of a step, which they add up to: those of a pass, and what makes a step longer."""
+    scale = p.one.seconds / p.one.bounds_s[1]  # overlap shortens all stages alike
+    found = {stage: (count, s * scale) for stage, (count, s) in p.one.path.items()}
+    pass_s, piped_s = p.one.seconds, p.timing.step_s - p.ahead.step_s
+    return found | {
+        "queue for stages": (1.0, piped_s - pass_s),
+        "prefill": (1.0, p.ahead.step_s),
+        "wait for power": (1.0, p.state.step_s - p.timing.step_s),
+    }
 
 
 DEPLOYED = ("batch", "micro_batches", "tp", "ep", "pp", "dp", "kvp")

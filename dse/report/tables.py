@@ -15,6 +15,8 @@ from dse.report.palette import COMPONENTS, colour, label
 TIME_ROWS = ("weights", "kv_cache", "compute", "communication", "overhead")
 ENERGY_ROWS = ("weights", "kv_cache", "compute", "communication", "static", "host", "prefill")
 NEAR_LIMITS = 6
+# Limits from below: what must be reached is what is "used" of the value.
+FLOORS = ("minimum_voltage", "sram_voltage")
 SCOPE_MEANING = {
     "accelerator": "the boards of all chips",
     "system": "boards, host share, switches, NICs, fans, power supplies",
@@ -116,11 +118,13 @@ def _throttling(result: Mapping[str, Any]) -> str:
 
 def infeasible(result: Mapping[str, Any]) -> list[str]:
     """Each broken limit as a sentence."""
-    return [
-        f"{item['name']}: {quantity(item['used'], item['unit'] or None)} used, "
-        f"{quantity(item['allowed'], item['unit'] or None)} allowed (helps: {item['remedy']})"
-        for item in result["violations"]
-    ]
+    said = []
+    for item in result["violations"]:
+        used, allowed = (quantity(item[end], item["unit"] or None) for end in ("used", "allowed"))
+        words = (f"{allowed}, but needs at least {used}" if item["name"] in FLOORS
+                 else f"{used} used, {allowed} allowed")  # fmt: skip
+        said.append(f"{item['name']}: {words} (helps: {item['remedy']})")
+    return said
 
 
 # --- breakdowns ---------------------------------------------------------------------------------

@@ -17,11 +17,13 @@ import sys
 import tomllib
 from typing import Any
 
+import jax
 import numpy as np
 import pandas as pd
 
 from dse import __version__
 from dse.estimate.prepare import Choices
+from dse.resources import logic
 from dse.search import settings as study_settings
 from dse.search.archive import Archive, Row, nondominated, thin
 from dse.search.settings import OBJECTIVES, Settings
@@ -359,10 +361,32 @@ def design_of(run: Run | str, identifier: str):
 
 
 def overrides_of(found: dict[str, Any]) -> list[tuple[str, str]]:
-    """A design's changes to its base chip as ``--set`` pairs, exact to the last digit."""
+    """A design's changes to its base chip as ``--set`` pairs, exact to the last digit.
+
+    What the base states already is left out. A clock at the limit of its voltage is left unset, so
+    that it goes on following the voltage when that is changed.
+    """
     hardware = found["hardware"]
-    knobs = [(knob["path"], quantity(knob["value"], knob["unit"])) for knob in hardware["knobs"]]
-    return [*hardware["choices"].items(), *knobs]
+    choices = list(hardware["choices"].items())
+    base = load.load("chips", hardware["base"], choices)
+    knobs = [
+        (knob["path"], quantity(knob["value"], knob["unit"]))
+        for knob in hardware["knobs"]
+        if knob["path"] not in base.record or base.record[knob["path"]].number != knob["value"]
+    ]
+    chip = load.load("chips", hardware["base"], [*choices, *knobs]).spec
+    if chip.clock_hz is not None and _clock_follows(chip):
+        knobs = [pair for pair in knobs if pair[0] != "clock"]
+        if "clock" in base.record:
+            knobs.append(("clock", load.UNSET))
+    return [*choices, *knobs]
+
+
+def _clock_follows(chip) -> bool:
+    """Whether a stated clock is the limit of its voltage, to the rounding of float64."""
+    with jax.enable_x64(True):
+        limit = float(logic.clock_limit_hz(chip, logic.voltage_v(chip)))
+    return abs(chip.clock_hz / limit - 1) < 1e-12
 
 
 def quantity(value: float, unit: str | None) -> str:

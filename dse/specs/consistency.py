@@ -1,6 +1,7 @@
 """What a single value cannot show: fields of a spec that do not go together."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from dse.specs import network
@@ -64,9 +65,18 @@ def _model(spec: network.ModelSpec) -> list[str]:
                 f"groups.{index}.feedforward.experts_per_token: {moe.experts_per_token:g} is more "
                 f"than the {moe.experts:g} experts"
             )
-    if any(not 0 <= share <= 1 for share in spec.acceptance or ()):
-        found.append("acceptance: each share must lie between 0 and 1")
-    return found
+    problem = acceptance_problem(spec.acceptance or ())
+    return [*found, f"acceptance: {problem}"] if problem else found
+
+
+def acceptance_problem(shares: Sequence[float]) -> str | None:
+    """What is wrong with an acceptance vector: shares of steps that accept each draft."""
+    if any(not 0 <= share <= 1 for share in shares):
+        return "each share must lie between 0 and 1"
+    if any(later > earlier for earlier, later in itertools.pairwise(shares)):
+        return ("a later draft is accepted only after the earlier ones, so shares of steps cannot "
+                "rise; multiply rates that are conditional")  # fmt: skip
+    return None
 
 
 def _workload(spec: Any) -> list[str]:

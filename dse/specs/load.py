@@ -21,6 +21,7 @@ FOLLOWS = {
     "clock": "nominal_clock",
     "sram_voltage": "nominal_voltage",
 }
+UNSET = "unset"  # the value that takes one away again
 _FACTOR = re.compile(r"^\s*(\d+(?:\.\d*)?|\.\d+)\s*[xX]\s*$")
 _PERCENT = re.compile(r"^\s*([+-]\d+(?:\.\d*)?)\s*%\s*$")
 _NUMBER = re.compile(r"^\s*([+-]?[\d._]+(?:[eE][+-]?\d+)?)(.*)$", re.S)
@@ -167,6 +168,9 @@ def _merged(base: Any, child: Any, path: str, problems: list[str]) -> Any:
             for key, value in child.items():
                 inner = f"{path}.{key}" if path else key
                 old = base.get(key)
+                if _is_leaf(value) and value["value"] == UNSET:
+                    merged.pop(key, None)  # back to the law it would follow
+                    continue
                 merged[key] = value if old is None else _merged(old, value, inner, problems)
             return merged
     return child
@@ -333,6 +337,9 @@ def _apply(tree: dict, spec, overrides, changes: list[tuple[str, str, str]]) -> 
             continue
         table, key = places[match]
         old = table.get(key)
+        if change == UNSET:
+            _unset(table, key, match, changes, problems)
+            continue
         new = _new_leaf(table, key, old, change)
         if new is None:
             problems.append(
@@ -344,6 +351,15 @@ def _apply(tree: dict, spec, overrides, changes: list[tuple[str, str, str]]) -> 
         changes.append((match, str(old["value"]) if _is_leaf(old) else "unset", str(new["value"])))
     if problems:
         raise SpecError("--set", problems)
+
+
+def _unset(table: dict, key: str, path: str, changes: list, problems: list[str]) -> None:
+    """Take a value away, so that it follows its law; validation refuses one that has none."""
+    old = table.pop(key, None)
+    if old is None:
+        problems.append(f"{path}: is unset already")
+        return
+    changes.append((path, str(old["value"]) if _is_leaf(old) else "-", UNSET))
 
 
 def find_path(wanted: str, places: Mapping, problems: list[str]) -> str | None:

@@ -39,12 +39,13 @@ def _group_ops(model: ModelSpec, group, index: int, s: Split, layers: Scalar) ->
 
 
 def _head(model: ModelSpec, s: Split) -> list[Op]:
-    """Embedding rows, final norm, output head (split over ``tp``) and the gather of logits.
+    """Embedding rows, final norm, output head (split over a rank) and the gather of logits.
 
     Of the embedding a step reads one row per token; all of it is resident. A tied head is the
     embedding, so it is stored once.
     """
-    share = model.vocabulary / s.tp
+    rank = s.tp * s.kvp  # chips that hold the same rows
+    share = model.vocabulary / rank
     table_values = share * model.width
     embed = Op(
         "embedding",
@@ -52,15 +53,15 @@ def _head(model: ModelSpec, s: Split) -> list[Op]:
         1.0,
         use="head",
         stored_values=table_values * (1 - model.tied_embedding),
-        read_values=s.rows * model.width / s.tp,
+        read_values=s.rows * model.width / rank,
         activation_values=s.rows * model.width,
         memory_waits=1,
     )
     head = Op("output_head", "head", 1.0, use="head", dependent_ops=4, die_crossings=2)
     other = 0.0 if model.other_parameters is None else model.other_parameters
-    head = vectors(linear(head, s.rows, model.width, share), model.width + other / s.tp)
+    head = vectors(linear(head, s.rows, model.width, share), model.width + other / rank)
     logits = s.rows * model.vocabulary * s.activation_bytes
-    gather = Exchange("all_gather", logits, s.tp, jnp.where(s.tp > 1, 1.0, 0.0))
+    gather = Exchange("all_gather", logits, rank, jnp.where(rank > 1, 1.0, 0.0))
     return [embed, head, Op("logits_gather", "head", 1.0, exchange=gather)]
 
 

@@ -73,3 +73,44 @@ def test_quantities_are_written_as_spec_files_write_them(value, unit, text):
 
     assert runs.quantity(value, unit) == text
     assert units.parse(text, unit) == value
+
+
+def test_a_designs_changes_are_only_changes_and_its_clock_follows_the_voltage(here):
+    from dse.resources import logic
+    from dse.specs import load
+
+    for which in ("high", "low", "knee"):
+        chip, *_ = runs.design_of(here.name, which)
+        assert all(before != after for _, before, after in chip.changes)
+        assert chip.spec.clock_hz is None
+        changes = [*runs.overrides_of(runs.design(here, which)), ("voltage", "0.90 V")]
+        faster = load.load("chips", "reticle_n3_stacked", changes)
+        assert float(logic.clock_hz(faster.spec)) >= float(logic.clock_hz(chip.spec))
+
+
+def test_a_searched_clock_at_its_limit_is_left_to_the_voltage():
+    """The search states every clock; at the limit it must follow a changed voltage again."""
+    from dse.resources import logic
+    from dse.specs import load
+
+    base = load.load("chips", "sram_macro_stacked_n3", [("voltage", "0.6 V"), ("clock", "unset")])
+    with runs.jax.enable_x64(True):
+        limit = float(logic.clock_hz(base.spec))
+    knobs = [("voltage", 0.6, "volt"), ("clock", limit, "hertz"), ("die", 800.0, "mm**2")]
+    design = {"hardware": {"base": "sram_macro_stacked_n3", "choices": {}, "knobs": [
+        {"path": path, "value": value, "unit": unit} for path, value, unit in knobs]}}  # fmt: skip
+    assert runs.overrides_of(design) == [("voltage", "0.6 V"), ("clock", "unset")]
+    design["hardware"]["knobs"][1]["value"] = 0.9 * limit  # below it: the designer's choice
+    assert dict(runs.overrides_of(design))["clock"].endswith("Hz")
+
+
+def test_a_stated_clock_is_taken_away_and_a_needed_value_is_not():
+    from dse.specs import load
+
+    stated = load.load("chips", "sram_macro_stacked_n3")
+    assert stated.spec.clock_hz is not None
+    assert load.load("chips", "sram_macro_stacked_n3", [("clock", "unset")]).spec.clock_hz is None
+    with pytest.raises(SpecError, match="die"):
+        load.load("chips", "h100_sxm", [("die", "unset")])
+    with pytest.raises(SpecError, match="unset already"):
+        load.load("chips", "h100_sxm", [("clock", "unset")])
