@@ -78,7 +78,7 @@ def _ranges(front: dict[str, Any]):
     points = [*front["designs"], *(p for chip in front["compare"] for p in chip["points"])]
     found = []
     alone = [p for points in front.get("family_fronts", {}).values() for p in points]
-    for axis, room in ((X, (1.25, 2.1)), (Y, (1.3, 3.2))):
+    for axis, room in ((X, (1.25, 3.6)), (Y, (1.3, 3.2))):
         values = [point[axis] for point in points] or front["reference_point"]
         values = values + [p[0 if axis == X else 1] for p in alone]
         found.append((min(values) / room[0], max(values) * room[1]))
@@ -187,18 +187,22 @@ def _names(front: dict[str, Any], dark: bool):
 
 
 def _families(front: dict[str, Any], dark: bool):
-    """Each family's words beside its own front, in its colour, spread along the curves."""
-    places = ((0.30, -13), (0.22, 15), (0.45, -15), (0.0, -12))  # (share of the curve, pixels down)
+    """Each family's words beside its own front, in its colour; the last beside its steep end."""
+    places = ((0.30, -13), (0.22, 15), (0.45, -15))  # (share of the curve, pixels down)
     for index, (name, title) in enumerate(front["families"].items()):
         alone = sorted(front.get("family_fronts", {}).get(name, []))
         if not alone:
             continue
-        share, shift = places[index % len(places)]
-        x, y = _along(alone, share)
         colour = theme.family(index, dark)
-        beside = {"xanchor": "right", "xshift": -8} if share == 0 else {}
-        page = {"bgcolor": theme.page(dark)["page"], "borderpad": 0}
-        yield _note({X: x, Y: y}, title, (0, shift), colour, 12) | page | beside
+        if index % 4 < len(places):
+            share, shift = places[index % 4]
+            x, y = _along(alone, share)
+            yield _note({X: x, Y: y}, title, (0, shift), colour, 12)
+        else:
+            fast, middle = alone[-1][0], math.sqrt(alone[0][1] * alone[-1][1])
+            words = title.replace(", ", ",<br>")
+            beside = {"xanchor": "left", "align": "left"}
+            yield _note({X: fast, Y: middle}, words, (12, 0), colour, 12) | beside
 
 
 def _along(points: list[list[float]], share: float) -> list[float]:
