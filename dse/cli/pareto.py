@@ -102,9 +102,9 @@ def _write(path: pathlib.Path, fill: Any) -> None:
 
 def _chip_text(run: Any, identifier: str) -> str:
     """A design as a spec file on top of its base chip; how to evaluate it stands at the top."""
-    from dse.search import runs
+    from dse.search import designs
 
-    design = runs.design(run, identifier)
+    design = designs.design(run, identifier)
     settings = run.settings()
     flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in
                      design["deployment"].items())  # fmt: skip
@@ -124,7 +124,7 @@ def _chip_text(run: Any, identifier: str) -> str:
         f'title = "{settings.name}, trial {design["trial"]}, seed {settings.search.seed}"',
         "",
     ]
-    changes = runs.overrides_of(design)
+    changes = designs.overrides_of(design)
     top = [(path, value) for path, value in changes if "." not in path]
     deep = [(path, value) for path, value in changes if "." in path]
     lines[6:6] = [f"{path} = {_toml(value)}" for path, value in top]

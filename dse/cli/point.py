@@ -231,13 +231,13 @@ def is_design(text: str) -> bool:
 
 
 def _design(text: str) -> _Base:
-    from dse.search import runs
+    from dse.search import designs
 
-    run, identifier = runs.parse_reference(text)
-    found, settings = runs.design(run, identifier), run.settings()
+    run, identifier = designs.parse_reference(text)
+    found, settings = designs.design(run, identifier), run.settings()
     return _Base(
         found["hardware"]["base"],
-        runs.overrides_of(found),
+        designs.overrides_of(found),
         found["deployment"],
         settings.model,
         settings.workload,
@@ -257,11 +257,11 @@ def _collected(problems: list[str], call: Callable, *arguments: Any) -> Any:
 
 def _settings(texts: Iterable[str] | None, problems: list[str]) -> dict[str, list]:
     """``--set`` pairs by the spec they change: ``model.`` and ``workload.`` before a path."""
-    from dse.specs import load
+    from dse.specs import overrides
 
     found: dict[str, list] = {option: [] for option in _KINDS}
     for text in texts or []:
-        pair = _collected(problems, load.parse_setting, text)
+        pair = _collected(problems, overrides.parse_setting, text)
         if pair is None:
             continue
         head, _, tail = pair[0].partition(".")

@@ -47,9 +47,9 @@ def _showing(kind: str) -> Callable[..., None]:
     def command(
         name: Name, settings: Settings = None, json: Json = False, output: Output = None
     ) -> None:
-        from dse.specs import load
+        from dse.specs import load, overrides
 
-        changes = [load.parse_setting(text) for text in settings or []]
+        changes = [overrides.parse_setting(text) for text in settings or []]
         loaded = load.load(kind, name, changes)
         found = described(loaded)
         emit(found, _shown(found), json, output)
@@ -60,7 +60,7 @@ def _showing(kind: str) -> Callable[..., None]:
 
 def described(loaded: Any) -> dict[str, Any]:
     """Every value of a loaded spec with its unit, source, range and origin."""
-    from dse.specs import load
+    from dse.specs import load, overrides
 
     values = {}
     for path, value in loaded.record.items():
@@ -70,7 +70,7 @@ def described(loaded: Any) -> dict[str, Any]:
                         "note": value.note, "origin": value.origin}  # fmt: skip
     words = {
         path: table[key].get("value")
-        for path, table, key in load.paths(loaded.tree, type(loaded.spec))
+        for path, table, key in overrides.paths(loaded.tree, type(loaded.spec))
         if isinstance(table.get(key), dict) and isinstance(table[key].get("value"), str)
         and path not in values
     }  # fmt: skip

@@ -24,12 +24,15 @@ class Timing(NamedTuple):
     load: Scalar
 
 
-def pipelined(one: passes.Pass, hardware: HardwareSpec, d: Deployment) -> Timing:
+def pipelined(
+    one: passes.Pass, hardware: HardwareSpec, d: Deployment, stage_skew: Scalar
+) -> Timing:
     """A pass is one micro-batch through all stages; a step gives every user a token.
 
     On a statically scheduled chip other micro-batches use the lanes one leaves idle, so a slot is
     the busiest lane of a stage; elsewhere kernels follow one another and a slot is the pass over
-    the stages. Uneven stages lengthen it (``fill``). Users of M micro-batches wait
+    the stages. The fullest stage sets the pace (``stage_skew``, and ``fill`` for what is uneven
+    below a layer). Users of M micro-batches wait
     ``max(pass, M slots)``: while the pipe has room they add no time, beyond it they queue.
     """
     occupied_s = one.seconds if hardware.on_chip is None else one.occupied_s
@@ -38,7 +41,7 @@ def pipelined(one: passes.Pass, hardware: HardwareSpec, d: Deployment) -> Timing
         # One stage is always even; many stages approach the stated fill.
         fill = 1 - (1 - hardware.pipeline_fill_fraction) * (1 - 1 / d.pp)
     slots_s = d.micro_batches * occupied_s / d.pp
-    step_s = jnp.maximum(one.seconds, slots_s / fill)
+    step_s = jnp.maximum(one.seconds, slots_s * stage_skew / fill)
     parts = dict(one.parts_s)
     parts["overhead"] = parts["overhead"] + step_s - one.seconds
     return Timing(step_s, parts, d.micro_batches, slots_s / step_s)

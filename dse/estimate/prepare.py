@@ -326,10 +326,11 @@ def _stated(placed: Mapping[str, float] | None, otherwise: dict[str, float]) -> 
 def resident_bytes(model, context, workload, d: Deployment) -> tuple[float, float]:
     """Bytes of weights and of KV cache on one chip, on plain numbers."""
     ops = decode.decode_ops(model, context, d)
-    weights = sum(float(decode.stored_bytes(op, d)) for op in ops) / d.pp
+    stages = d.pp / float(decode.stage_skew(model, d))  # the fullest stage counts
+    weights = sum(float(decode.stored_bytes(op, d)) for op in ops) / stages
     values = sum(float(op.layers * op.kv_stored_values) for op in ops) * d.formats.kv_bytes
     states = sum(float(op.layers * op.state_stored_bytes) for op in ops)
-    sequences = d.batch / d.dp / d.pp * (1 + workload.reserve_fraction)
+    sequences = d.batch / d.dp / stages * (1 + workload.reserve_fraction)
     return weights, (values + states) * sequences
 
 

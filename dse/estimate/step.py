@@ -115,7 +115,7 @@ def estimate_step(
     rows, resources, reach, ops = op_table(design, scenario, fidelity, exponent)
     layers = sum(group.layers for group in scenario.model.groups) + d.draft_layers
     one = passes.total(rows, d, resources, reach, layers)
-    timing = pipeline.pipelined(one, hardware, d)
+    timing = pipeline.pipelined(one, hardware, d, decode.stage_skew(scenario.model, d))
     ahead = pipeline.prefill(hardware, scenario, resources, reach, d)
     timing = pipeline.with_prefill(timing, ahead)
     per_chip = timing.passes / d.pp
@@ -138,13 +138,14 @@ def estimate_step(
 def _capacity(ops: list[Op], scenario: Scenario, d: Deployment, resources: Resources):
     """Bytes resident on the fullest chip, per tier: weights, and KV of all users in flight.
 
-    Lengths are those at the end of generation, plus the reserve; stages split layers evenly.
+    Lengths are those at the end of generation, plus the reserve; the fullest stage counts.
     """
-    weights = sum(decode.stored_bytes(op, d) for op in ops) / d.pp
+    stages = d.pp / decode.stage_skew(scenario.model, d)
+    weights = sum(decode.stored_bytes(op, d) for op in ops) / stages
     values = sum(op.layers * op.kv_stored_values * op.kv_skew for op in ops)
     states = sum(op.layers * op.state_stored_bytes for op in ops)
     per_sequence = values * d.formats.kv_bytes + states
-    cache = per_sequence * d.batch / d.dp / d.pp * (1 + scenario.reserve_fraction)
+    cache = per_sequence * d.batch / d.dp / stages * (1 + scenario.reserve_fraction)
     return {name: weights * d.weights_in[name] + cache * d.kv_in[name] for name in resources.tiers}
 
 

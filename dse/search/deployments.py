@@ -141,7 +141,8 @@ def _stacked(points, built: list[Deployment], model: ModelSpec, context: Context
     columns = jax.tree.map(lambda column: column[kept], columns)
     with jax.enable_x64(True):
         ops = decode.decode_ops(model, context, columns)
-        stored = sum(decode.stored_bytes(op, columns) for op in ops) / columns.pp
+        stages = columns.pp / decode.stage_skew(model, columns)
+        stored = sum(decode.stored_bytes(op, columns) for op in ops) / stages
     weights = np.broadcast_to(np.asarray(stored, float), kept.shape).copy()
     return Grid(tuple(points[i] for i in kept), columns, weights, context)
 

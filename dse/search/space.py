@@ -17,7 +17,7 @@ import numpy as np
 
 from dse import units
 from dse.resources import logic
-from dse.specs import load, schema
+from dse.specs import load, overrides, schema
 from dse.specs.hardware import HardwareSpec
 from dse.specs.schema import SpecError, nearest
 
@@ -255,7 +255,7 @@ def _is_choice(entry: Any) -> bool:
 
 
 def _places(loaded: load.Loaded):
-    return list(load.paths(loaded.tree, HardwareSpec))
+    return list(overrides.paths(loaded.tree, HardwareSpec))
 
 
 def _families(base, choices, moved, raw, notes) -> list[Family]:
@@ -282,13 +282,13 @@ def _families(base, choices, moved, raw, notes) -> list[Family]:
 
 
 def _has(loaded: load.Loaded, key: str) -> bool:
-    technologies = {p for p, *_ in load._references(loaded.tree, HardwareSpec)}
+    technologies = {p for p, *_ in load.references(loaded.tree, HardwareSpec)}
     return key in technologies or _full_path(loaded, key) is not None
 
 
 def _full_path(loaded: load.Loaded, key: str) -> str | None:
     places = {path: (table, k) for path, table, k in _places(loaded)}
-    return load.find_path(key, places, [])
+    return overrides.find_path(key, places, [])
 
 
 def _axes(loaded, moved, raw, used: set[str], problems) -> tuple[tuple[Axis, ...], tuple]:

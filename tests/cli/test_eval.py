@@ -228,8 +228,8 @@ def test_a_wrong_value_exits_2_and_says_where(dse, words, said):
 
 @pytest.fixture
 def run_of_one_design(monkeypatch):
-    """A run whose front holds one design, as `dse.search.runs` hands it out."""
-    from dse.search import runs
+    """A run whose front holds one design, as `dse.search.designs` hands it out."""
+    from dse.search import designs
 
     study = SimpleNamespace(
         model=load.load("models", "gpt-oss-20b"), workload=load.load("workloads", "chat-1k"),
@@ -245,7 +245,7 @@ def run_of_one_design(monkeypatch):
         "deployment": {"batch": 4.0, "tp": 2.0, "weights": "fp8"},
     }
     run = SimpleNamespace(name="r", settings=lambda: study, front=lambda: {"designs": [design]})
-    monkeypatch.setattr(runs, "find", lambda name: run)
+    monkeypatch.setattr(designs.runs, "find", lambda name: run)
 
 
 def test_a_design_of_a_run_is_a_point_like_any_other(dse, run_of_one_design):

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dse.cli.main import main
-from dse.specs import library, load
+from dse.specs import library, load, overrides
 
 ROOT = pathlib.Path(__file__).parents[2]
 CHIP, MODEL, WORKLOAD = "h100_sxm", "gpt-oss-20b", "chat-8k"
@@ -95,7 +95,7 @@ def test_any_words_are_answered(dse, monkeypatch, tmp_path_factory, verb, more):
 
 def _places(kind, name):
     loaded = load.load(kind, name)
-    found = [path for path, _, _ in load.paths(loaded.tree, type(loaded.spec))]
+    found = [path for path, _, _ in overrides.paths(loaded.tree, type(loaded.spec))]
     prefix = {"chips": "", "models": "model.", "workloads": "workload."}[kind]
     return [(prefix + path, load.numeric_unit(loaded, path) or "") for path in found]
 

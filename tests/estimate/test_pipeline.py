@@ -1,5 +1,7 @@
 """Pipelines: what a user waits, what the replica makes, and how full the pipe is."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from dse.estimate.evaluate import evaluate
@@ -56,3 +58,25 @@ def test_more_users_than_the_pipe_holds_still_count_in_memory():
     four, eight = point("h100_sxm", 4, 4), point("h100_sxm", 4, 8)
     used = [float(e.capacity["hbm"][0]) for e in (four, eight)]
     assert used[1] > used[0]
+
+
+def test_the_fullest_stage_sets_pace_and_memory():
+    """80 layers on 16 stages are 5 each; on 12 the fullest holds 7 where 6.67 is the mean."""
+    assert stage_skew_of(16) == pytest.approx(1)
+    assert stage_skew_of(12) == pytest.approx(7 * 12 / 80)
+    even, uneven = point("h100_sxm", 16, 16), point("h100_sxm", 12, 12)
+    passes = [float(e.pass_bounds_s[1]) for e in (even, uneven)]
+    assert float(even.step_s) == pytest.approx(passes[0], rel=1e-9)
+    assert float(uneven.step_s) == pytest.approx(passes[1] * 1.05, rel=1e-9)
+    assert float(uneven.load) == pytest.approx(1 / 1.05, rel=1e-9)
+    # Of 48 users the fullest stage holds 7 / 80 of weights and cache against 5 / 80.
+    used = [float(point("h100_sxm", pp, 48).capacity["hbm"][0]) for pp in (16, 12)]
+    assert used[1] / used[0] == pytest.approx(7 / 5, rel=1e-6)
+
+
+def stage_skew_of(pp):
+    from dse.specs import load
+    from dse.work.decode import stage_skew
+
+    model = load.load("models", MODEL).spec
+    return float(stage_skew(model, SimpleNamespace(pp=float(pp))))

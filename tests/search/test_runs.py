@@ -1,8 +1,9 @@
+import jax
 import pytest
 
 import dse
 from dse.cli.main import main
-from dse.search import runs
+from dse.search import designs, runs
 from dse.search.settings import OBJECTIVES
 from dse.specs.errors import SpecError
 
@@ -15,8 +16,8 @@ def here(done, monkeypatch):
 
 @pytest.mark.parametrize("which", ["high", "low", "knee"])
 def test_a_design_of_a_run_evaluates_to_what_the_front_says(here, which):
-    design = runs.design(here, which)
-    found = runs.design_of(here.name, which)
+    design = designs.design(here, which)
+    found = designs.design_of(here.name, which)
     estimate = dse.evaluate(*_ordered(found), fidelity="sol")
     for goal in OBJECTIVES:
         assert float(getattr(estimate, goal)) == pytest.approx(design[goal], rel=1e-9)
@@ -30,7 +31,7 @@ def _ordered(found):
 def test_an_exported_chip_evaluates_to_what_the_front_says(here, tmp_path):
     file = tmp_path / "chip.toml"
     assert main(["pareto", "export", here.name, "--hw", "knee", "-o", str(file)]) == 0
-    design = runs.design(here, "knee")
+    design = designs.design(here, "knee")
     choices = dse.Choices(**design["deployment"])
     estimate = dse.evaluate(str(file), "llama-3.1-8b", "chat-8k", choices, fidelity="sol")
     for goal in OBJECTIVES:
@@ -43,11 +44,11 @@ def test_names_of_runs_and_designs_are_found_or_the_nearest_is_named(here):
     with pytest.raises(SpecError, match="is not a run"):
         runs.find("no-such-run")
     with pytest.raises(SpecError, match="is no design"):
-        runs.design(here, "0.99999")
-    run, identifier = runs.parse_reference(f"{here.name}#low")
+        designs.design(here, "0.99999")
+    run, identifier = designs.parse_reference(f"{here.name}#low")
     assert (run.name, identifier) == (here.name, "low")
     with pytest.raises(SpecError, match="RUN#ID"):
-        runs.parse_reference("two-goals")
+        designs.parse_reference("two-goals")
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path):
@@ -71,7 +72,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path):
 def test_quantities_are_written_as_spec_files_write_them(value, unit, text):
     from dse import units
 
-    assert runs.quantity(value, unit) == text
+    assert designs.quantity(value, unit) == text
     assert units.parse(text, unit) == value
 
 
@@ -80,10 +81,10 @@ def test_a_designs_changes_are_only_changes_and_its_clock_follows_the_voltage(he
     from dse.specs import load
 
     for which in ("high", "low", "knee"):
-        chip, *_ = runs.design_of(here.name, which)
+        chip, *_ = designs.design_of(here.name, which)
         assert all(before != after for _, before, after in chip.changes)
         assert chip.spec.clock_hz is None
-        changes = [*runs.overrides_of(runs.design(here, which)), ("voltage", "0.90 V")]
+        changes = [*designs.overrides_of(designs.design(here, which)), ("voltage", "0.90 V")]
         faster = load.load("chips", "reticle_n3_stacked", changes)
         assert float(logic.clock_hz(faster.spec)) >= float(logic.clock_hz(chip.spec))
 
@@ -94,14 +95,14 @@ def test_a_searched_clock_at_its_limit_is_left_to_the_voltage():
     from dse.specs import load
 
     base = load.load("chips", "sram_macro_stacked_n3", [("voltage", "0.6 V"), ("clock", "unset")])
-    with runs.jax.enable_x64(True):
+    with jax.enable_x64(True):
         limit = float(logic.clock_hz(base.spec))
     knobs = [("voltage", 0.6, "volt"), ("clock", limit, "hertz"), ("die", 800.0, "mm**2")]
     design = {"hardware": {"base": "sram_macro_stacked_n3", "choices": {}, "knobs": [
         {"path": path, "value": value, "unit": unit} for path, value, unit in knobs]}}  # fmt: skip
-    assert runs.overrides_of(design) == [("voltage", "0.6 V"), ("clock", "unset")]
+    assert designs.overrides_of(design) == [("voltage", "0.6 V"), ("clock", "unset")]
     design["hardware"]["knobs"][1]["value"] = 0.9 * limit  # below it: the designer's choice
-    assert dict(runs.overrides_of(design))["clock"].endswith("Hz")
+    assert dict(designs.overrides_of(design))["clock"].endswith("Hz")
 
 
 def test_a_stated_clock_is_taken_away_and_a_needed_value_is_not():

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from dse.estimate.evaluate import evaluate
-from dse.search import archive, journal, runs, settings, study
+from dse.search import archive, designs, journal, runs, settings, study
 from dse.search.study import Infeasible
 from dse.specs import library
 from dse.specs.schema import SpecError
@@ -46,8 +46,8 @@ def test_every_design_keeps_its_bounds_and_constraints(finished):
 def test_designs_evaluate_again_to_what_the_front_says(finished):
     front = finished.front()
     for key in ("high_efficiency_decoder", "low_latency_decoder", "knee"):
-        chip, choices, model, workload = runs.design_of(finished, front[key])
-        design = runs.design(finished, front[key])
+        chip, choices, model, workload = designs.design_of(finished, front[key])
+        design = designs.design(finished, front[key])
         again = evaluate(chip, model, workload, choices, fidelity=front["fidelity"],
                          power_scope=front["power_scope"])  # fmt: skip
         assert float(again.user_tokens_per_s) == pytest.approx(design[GOALS[0]], rel=1e-9)

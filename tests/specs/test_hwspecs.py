@@ -6,7 +6,7 @@ import pytest
 
 from dse import units
 from dse.resources import provision
-from dse.specs import library, load, schema, technology
+from dse.specs import library, load, overrides, schema, technology
 
 TECHNOLOGIES = {
     "logic": technology.LogicProcess,
@@ -98,7 +98,8 @@ def test_names_of_published_tables_find_their_chip(alias, name):
 @pytest.mark.parametrize("name", DESIGNS)
 def test_each_knob_of_a_design_chip_exists_and_its_default_lies_in_its_range(name):
     chip = load.load("chips", name)
-    places = {path: (table, key) for path, table, key in load.paths(chip.tree, type(chip.spec))}
+    found = overrides.paths(chip.tree, type(chip.spec))
+    places = {path: (table, key) for path, table, key in found}
     assert chip.meta["knobs"]
     for path, knob in chip.meta["knobs"].items():
         assert path in places, path
