@@ -60,7 +60,7 @@ class Run:
         if not path.is_file():
             return {"schema": SCHEMA, "generations": 0, "trials": 0, "feasible": 0,
                     "evaluations": 0, "seconds": 0.0, "hypervolume": [],
-                    "journal_bytes": 0}  # fmt: skip
+                    "stalled": 0, "converged": False, "journal_bytes": 0}  # fmt: skip
         return json.loads(path.read_text("utf-8"))
 
     @property
