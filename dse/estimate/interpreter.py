@@ -133,7 +133,7 @@ class Program:
         return self._out_tree.unflatten([values[place] for place in self._outputs])
 
     def _flattened(self, jaxpr: Any, consts: Sequence[Any], inputs: list[int] | None):
-        """Append the steps of a jaxpr, those it calls in place; where its inputs and outputs are."""
+        """Append the steps of a jaxpr, and of those it calls; where its inputs and outputs are."""
         known: dict[Any, int] = {}
         for variable, value in zip(jaxpr.constvars, consts, strict=True):
             known[variable] = self._place(np.asarray(value)[()])
@@ -142,7 +142,7 @@ class Program:
 
         def place_of(atom) -> int:
             if isinstance(atom, core.Literal):
-                return self._place(np.asarray(atom.val, atom.aval.dtype)[()])
+                return self._place(np.asarray(atom.val, getattr(atom.aval, "dtype", None))[()])
             return known[atom]
 
         for equation in jaxpr.eqns:

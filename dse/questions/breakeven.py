@@ -49,7 +49,9 @@ def parse_target(text: str) -> Target:
     word, sign, value, over = match.groups()
     metric = METRICS.get(NICKNAMES.get(word, word)) or by_stem(word)
     if metric is None:
-        raise SpecError("--target", [f"{word!r} is no metric{nearest(word, [*NICKNAMES, *METRICS])}"])
+        raise SpecError(
+            "--target", [f"{word!r} is no metric{nearest(word, [*NICKNAMES, *METRICS])}"]
+        )
     if word in NICKNAMES and over is None:
         raise SpecError("--target", [f"{text!r}: {word} is a ratio; say over CHIP"])
     unit = None if over else metric.quantity
@@ -129,8 +131,10 @@ def _start(case: Case, path: str) -> tuple[str, float]:
 
 
 def _crossing(holds: Callable[[float], bool | None], now: bool, end: float) -> float | None:
-    """The factor nearest to 1 on the way to ``end`` at which the answer turns; None if it never
-    does, or the number may not go there."""
+    """The factor nearest to 1 on the way to ``end`` at which the answer turns.
+
+    None if it never does, or the number may not go there.
+    """
     inside = 1.0
     for factor in np.geomspace(1.0, end, STEPS + 1)[1:]:
         answer = holds(float(factor))

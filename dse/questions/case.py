@@ -72,15 +72,16 @@ class Case:
         return dataclasses.replace(self, **specs)
 
 
-def case_of(  # noqa: PLR0913 - a public door's arguments
+def case_of(
     chip: Any, model: Any, workload: Any, choices: Choices | None = None,
     fidelity: str | None = None, power_scope: str = "system",
 ) -> Case:  # fmt: skip
     """A case from names or loaded specs; no fidelity: as the chip's style allows."""
+    kinds = (("chips", chip), ("models", model), ("workloads", workload))
     loaded = [given if isinstance(given, load.Loaded) else load.load(kind, given)
-              for kind, given in (("chips", chip), ("models", model), ("workloads", workload))]  # fmt: skip
+              for kind, given in kinds]  # fmt: skip
     fidelity = fidelity or default_fidelity(loaded[0])
-    return Case(*loaded, choices or Choices(), fidelity, power_scope)
+    return Case(loaded[0], loaded[1], loaded[2], choices or Choices(), fidelity, power_scope)
 
 
 def by_spec(settings: Sequence[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:

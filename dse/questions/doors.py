@@ -10,6 +10,7 @@ from dse.estimate.prepare import Choices
 from dse.estimate.step import Estimate
 from dse.questions import difference, optimum, prices, ranges
 from dse.questions.case import GOALS, Case, case_of
+from dse.questions.exchange import exchange_rates
 from dse.questions.slopes import slopes
 from dse.specs.errors import SpecError, nearest
 from dse.specs.overrides import parse_setting
@@ -151,7 +152,7 @@ def span(before: Case, after: Case, estimates: tuple[Estimate, Estimate]) -> dic
     }  # fmt: skip
 
 
-def sensitivity(  # noqa: PLR0913 - a public door; the rest is keyword-only
+def sensitivity(
     hardware: Any,
     model: Any,
     workload: Any = "chat-8k",
@@ -183,5 +184,5 @@ def sensitivity_of(case: Case) -> dict[str, Any]:
         "batch_elasticities": {goal: number(steep.goals[goal][-1]) for goal in GOALS},
         "best_knobs": prices.best_knobs(rows),
         "shadow_prices": prices.shadow_prices(case, estimate, steep),
-        "exchange_rates": prices.exchange_rates(estimate, steep),
+        "exchange_rates": exchange_rates(case, estimate, steep),
     }  # fmt: skip

@@ -11,16 +11,16 @@ from dse.specs import library, load, schema
 from dse.specs.hardware import HardwareSpec
 
 # Numbers that only make sense whole: a step of one has no slope.
-WHOLE = ("chips", "radix", "group_chips", "rack_chips", "in_network_reduction")
+WHOLE = ("chips", "dies", "radix", "group_chips", "rack_chips", "in_network_reduction")
 # What an architect decides on a design chip; its range is room to choose, not doubt.
 DECIDED = (
     "voltage", "sram_voltage", "clock", "die", "dies", "tdp", "macs", "lanes", "lane_rate",
     "exponentials", "bandwidth", "capacity", "stacks", "ratio", "layers", "areal", "macro", "port",
     "radix", "pitch", "rack", "rack_chips", "chips", "tiles", "shares_rate", "group_chips",
 )  # fmt: skip
-GROUPS = {"logic": "process", "style": "software", "host": "surroundings",
-          "cooling": "surroundings", "economics": "surroundings",
-          "packaging": "surroundings", "floorplan": "floorplan"}  # fmt: skip
+GROUPS = {"logic": "process", "style": "software", "host": "system",
+          "cooling": "system", "economics": "system",
+          "packaging": "system", "floorplan": "floorplan"}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,10 @@ class Knob:
 
     @property
     def group(self) -> str:
-        """``chip``, ``process``, ``software``, ``floorplan`` or ``surroundings``."""
+        """``chip``, ``process``, ``software``, ``floorplan`` or ``system``.
+
+        A system is the host, cooling, package and money around a chip.
+        """
         return GROUPS.get(self.path.split(".")[0], "chip")
 
     @property

@@ -1,4 +1,4 @@
-"""What a limit is worth, and what a knob pays: shadow prices, payoffs, exchange rates.
+"""What a limit is worth, and what a knob pays: shadow prices and payoffs.
 
 All by exact gradient (`dse.questions.slopes`), to first order: a price holds for a small step.
 """
@@ -14,7 +14,6 @@ from dse.questions.case import GOALS, Case
 from dse.questions.slopes import Slopes
 
 NEAR = 0.02  # a limit within this share of its allowance binds
-AREA_STEP_MM2 = 100.0
 NOTHING = 1e-9  # an elasticity below it is rounding
 # Limit (up to its first dot) -> knobs that use more of it, the one that is moved first.
 USERS = {
@@ -28,20 +27,9 @@ USERS = {
     "clock": ("clock",),
     "shoreline": ("lanes", "stacks"),
 }
-# A step people think in, per unit of a limit.
-STEPS = {
-    "byte": (1e9, "GB"),
-    "watt": (10.0, "10 W"),
-    "watt / mm**2": (0.01, "0.01 W/mm2"),
-    "ampere / mm**2": (0.01, "0.01 A/mm2"),
-    "kelvin": (1.0, "K"),
-    "volt": (0.01, "10 mV"),
-    "hertz": (1e7, "10 MHz"),
-    "mm": (1.0, "mm"),
-    "mm**2": (10.0, "10 mm2"),
-}
 # What stands on the die and may give way: the last words of a path.
 ON_DIE = ("macs", "lanes", "capacity", "stacks")
+STEP_SHARE = 0.02  # of an allowance; a step is the power of ten at or below it
 
 
 def payoffs(slopes: Slopes) -> list[dict[str, Any]]:
@@ -92,7 +80,7 @@ def shadow_prices(case: Case, estimate: Estimate, slopes: Slopes) -> list[dict[s
     if float(estimate.throttled_fraction) > NEAR / 100:
         found.append(_of_power(estimate, slopes))
     for name, limit in estimate.limits.items():
-        if not float(limit.margin) > -NEAR or limit.unit not in STEPS:
+        if not float(limit.margin) > -NEAR or not float(limit.allowed) > 0:
             continue
         knob = _user(name, slopes)
         if knob is not None:
@@ -100,12 +88,17 @@ def shadow_prices(case: Case, estimate: Estimate, slopes: Slopes) -> list[dict[s
     return found
 
 
+def round_step(allowed: float) -> float:
+    """A small round step of a limit: 1 GB of 80, 10 W of 700, 10 mV of 0.8 V."""
+    return 10.0 ** np.floor(np.log10(allowed * STEP_SHARE))
+
+
 def _of_power(estimate: Estimate, slopes: Slopes) -> dict[str, Any]:
     index = slopes.at("tdp")
     watts = slopes.knobs[index].value if index is not None else 1.0
-    step, label = STEPS["watt"]
+    step = round_step(watts)
     return {"limit": "board power", "used": number(estimate.chip_power_w), "allowed": watts,
-            "unit": "watt", "step": label, "moves": "the step waits less", "method": "gradient",
+            "unit": "watt", "step": step, "moves": "the step waits less", "method": "gradient",
             **{goal: number(slopes.goals[goal][index] / watts * step)
                for goal in GOALS}}  # fmt: skip
 
@@ -127,55 +120,10 @@ def _taken(name: str, slopes: Slopes, index: int) -> float:
 
 
 def _price(name: str, limit: Any, index: int, slopes: Slopes) -> dict[str, Any]:
-    step, label = STEPS[limit.unit]
+    step = round_step(float(limit.allowed))
     taken = _taken(name, slopes, index)
     return {"limit": name, "used": number(limit.used), "allowed": number(limit.allowed),
-            "unit": limit.unit, "step": label, "moves": slopes.knobs[index].path,
+            "unit": limit.unit, "step": step, "moves": slopes.knobs[index].path,
             "method": "gradient",
             **{goal: number(slopes.goals[goal][index] / taken * step)
                for goal in GOALS}}  # fmt: skip
-
-
-# --- exchange rates -----------------------------------------------------------------------------
-
-
-def exchange_rates(estimate: Estimate, slopes: Slopes) -> dict[str, Any] | None:
-    """What the next 100 mm2 buy in each part of the die, at fixed area and fixed heat.
-
-    A part that grows takes the area from another, so the exchange of two is the difference of
-    their rows. Where heat flux binds, the rail gives way until it is as before (`fixed_heat`).
-    None for chips whose area is not modelled.
-    """
-    if "floorplan" not in estimate.limits:
-        return None
-    rail = slopes.at("voltage")
-    heat_binds = float(estimate.limits["heat_flux"].margin) > -NEAR
-    rows = []
-    for index, knob in enumerate(slopes.knobs):
-        area = _taken("floorplan", slopes, index)
-        if knob.group != "chip" or not knob.path.endswith(ON_DIE) or area <= NOTHING:
-            continue
-        share = AREA_STEP_MM2 / area  # relative step of the knob that takes the area
-        heat = share * _taken("heat_flux", slopes, index)
-        give = 0.0
-        if heat_binds and rail is not None and _taken("heat_flux", slopes, rail) > NOTHING:
-            give = -heat / _taken("heat_flux", slopes, rail)
-        gains = {goal: number(slopes.goals[goal][index] * share
-                              + (slopes.goals[goal][rail] * give if rail is not None else 0.0))
-                 for goal in GOALS}  # fmt: skip
-        rows.append({"path": knob.path, "knob_fraction": share, "voltage_fraction": give,
-                     "heat_flux_w_per_mm2": heat, **gains})  # fmt: skip
-    if not rows:
-        return None
-    return {"step_mm2": AREA_STEP_MM2, "fixed_heat": heat_binds, "rows": rows,
-            "best": {goal: _exchange(rows, goal) for goal in GOALS}}  # fmt: skip
-
-
-def _exchange(rows: list[dict[str, Any]], goal: str) -> dict[str, Any] | None:
-    """The two parts between which area is worth moving most, for one goal."""
-    known = [row for row in rows if row[goal] is not None]
-    if len(known) < 2:
-        return None
-    most, least = (pick(known, key=lambda row: row[goal]) for pick in (max, min))
-    return {"to": most["path"], "out_of": least["path"],
-            "gain_fraction": most[goal] - least[goal]}  # fmt: skip

@@ -51,7 +51,11 @@ def parse_axis(text: str) -> Axis:
         SpecError: not of that form.
     """
     path, equals, said = text.partition("=")
-    path = path.strip().replace("-", "_") if path.strip().replace("-", "_") in DEPLOYED else path.strip()
+    path = (
+        path.strip().replace("-", "_")
+        if path.strip().replace("-", "_") in DEPLOYED
+        else path.strip()
+    )
     if not equals or not path or not said.strip():
         raise SpecError("--over", [f"{text!r}: {FORM}"])
     parts = [part.strip() for part in said.split(":")]

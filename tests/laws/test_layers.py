@@ -16,6 +16,7 @@ LAYERS = [
     {"work", "resources"},
     {"estimate"},
     {"metrics"},
+    {"questions"},
     {"search", "evidence", "report", "explore"},
     {"cli"},
     {"__main__"},
