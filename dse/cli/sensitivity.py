@@ -85,21 +85,21 @@ def _answer(question: Question, path: str | None, claim: Any) -> dict[str, Any]:
 def _shown(
     point: Point, question: Question, result: Mapping[str, Any], most: int | None
 ) -> Iterator[Any]:
-    from dse.report import questions as report
-    from dse.report import tables
+    from dse.report import sensitivity as report
+    from dse.report import tables, whatif
 
     infeasible = [f"INFEASIBLE\n  {line}" for line in tables.infeasible(result["point"])]
     claim = result["break_even"]
     left = len(result["elasticities"]) - (most or len(result["elasticities"]))
-    yield from report.spaced([
+    yield from whatif.spaced([
         heading(question, result["point"]),
         *infeasible,
         tables.verdict(result["point"]),
         report.break_even(claim) if claim else None,
-        report.advice(result["best_knobs"]),
+        whatif.advice(result["best_knobs"]),
         report.elasticities(result, most),
         f"{left} more with smaller effect: --all" if left > 0 else None,
-        report.prices(result, result["point"]),
+        whatif.prices(result, result["point"]),
         report.exchange(result),
         f"next: dse whatif {words_of(dataclasses.replace(point, settings=None))} "
         f"{_example(result)}",

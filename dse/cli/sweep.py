@@ -100,14 +100,15 @@ def _broken(result: Mapping[str, Any]) -> list[str]:
 def _shown(question: Question, result: Mapping[str, Any]) -> Iterator[Any]:
     from rich.text import Text
 
-    from dse.report import questions as report
+    from dse.report import sweep as report
+    from dse.report.whatif import basis, spaced
 
     fidelity = "speed of light" if result["fidelity"] == "sol" else result["fidelity"]
     chip = question.design or question.chip.title
-    yield from report.spaced([
+    yield from spaced([
         Text.assemble((f"{chip}, {question.model.title}, {question.workload.title}", "bold"),
                       f"\ndecode, output tokens, {result['power_scope']} power, {fidelity}; "
-                      + report.basis(result).replace(" on both sides", "")),
+                      + basis(result).replace(" on both sides", "")),
         *report.sweep(result),
         report.best_points(result),
         "next: the same with -o sweep.html for a chart, --json for every number",

@@ -175,7 +175,7 @@ def heading(question: Question, found: Mapping[str, Any]) -> Any:
 def _shown(
     point: Point, pair: tuple[Question, Question], result: Mapping[str, Any]
 ) -> Iterator[Any]:
-    from dse.report import questions as report
+    from dse.report import whatif as report
 
     yield from report.spaced([
         heading(pair[1], result["changed"]),
@@ -197,7 +197,7 @@ def _shown(
 def _both(
     point: Point, pair: tuple[Question, Question], answers: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[Any]:
-    from dse.report import questions as report
+    from dse.report import whatif as report
 
     first = answers[BOTH[0]]
     yield from report.spaced([

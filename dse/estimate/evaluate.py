@@ -9,9 +9,9 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
-from dse.estimate.interpreter import Program
 from dse.estimate.prepare import Choices, context_of, deploy, format_names
 from dse.estimate.step import Design, Estimate, Scenario, estimate_step
+from dse.interpreter import Program
 from dse.specs import load
 from dse.specs.deployment import Deployment
 from dse.specs.hardware import HardwareSpec

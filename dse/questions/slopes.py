@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dse.estimate.interpreter import Program
 from dse.estimate.step import Design, Scenario, estimate_step
+from dse.interpreter import Program
 from dse.questions.case import Case
 from dse.questions.knobs import Knob, knobs_of, with_rail
 from dse.resources.provision import provision

@@ -37,7 +37,7 @@ def figure(result: dict[str, Any], dark: bool = False):
                           linecolor=colours["faint"])  # fmt: skip
     plot.update_xaxes(gridcolor=colours["grid"], linecolor=colours["faint"], zeroline=False)
     plot.update_xaxes(**_axis(result), row=2, col=1)
-    plot.update_xaxes(type=_axis(result).get("type"), row=1, col=1)
+    plot.update_xaxes(**{k: v for k, v in _axis(result).items() if k != "title"}, row=1, col=1)
     plot.add_annotation(**theme.caption(_small_print(result), dark, -0.21))
     return plot
 
@@ -61,8 +61,16 @@ def _at(row: dict[str, Any], axis: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown(row: dict[str, Any], axis: dict[str, Any]) -> str:
-    value = row["values"][axis["path"]]
-    return units.show(value, axis["unit"] or None) if isinstance(value, float) else str(value)
+    return _text(row["values"][axis["path"]], axis)
+
+
+def _text(value: Any, axis: dict[str, Any]) -> str:
+    """A value of an axis as people write it."""
+    if not isinstance(value, float):
+        return str(value)
+    if not axis["unit"] and value == int(value):
+        return f"{value:,.0f}"
+    return units.show(value, axis["unit"] or None)
 
 
 def _line(go, rows, goal: str, colour: str, name: str, named: bool):
@@ -96,7 +104,7 @@ def _axis(result: dict[str, Any]) -> dict[str, Any]:
     if not all(isinstance(number, (int, float)) for number in numbers):
         return title | {"type": "category"}
     few = numbers[:: max(1, len(numbers) // 9)]
-    shown = [units.show(number, axis["unit"] or None) for number in few]
+    shown = [_text(number, axis) for number in few]
     wide = min(numbers) > 0 and max(numbers) / min(numbers) >= MOST_RATIO
     return title | {"type": "log" if wide else "linear", "tickvals": few, "ticktext": shown}
 

@@ -1,4 +1,4 @@
-"""What-if, sensitivity and sweep as tables for people, from the objects that ``--json`` prints."""
+"""A what-if as tables for people, from the object that ``--json`` prints."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -88,7 +88,7 @@ def _span(result: Mapping[str, Any], name: str) -> str:
 
 def both_fidelities(answers: Mapping[str, Mapping[str, Any]]):
     """The verdicts of both fidelities beside each other."""
-    columns = [f"{_short(fidelity)}:\n{end}" for fidelity in answers
+    columns = [f"{fidelity}:\n{end}" for fidelity in answers
                for end in ("base", "what-if", "change")]  # fmt: skip
     made = table(None, ["", *columns], [])
     for name, (label, unit) in list(ROWS.items())[:ALWAYS]:
@@ -100,10 +100,6 @@ def both_fidelities(answers: Mapping[str, Mapping[str, Any]]):
                       percent(row["change_fraction"])]  # fmt: skip
         made.add_row(Text(label, style="bold" if name in GOALS else ""), *cells)
     return made
-
-
-def _short(fidelity: str) -> str:
-    return "speed of light" if fidelity == "sol" else fidelity
 
 
 def waits(result: Mapping[str, Any]) -> str:
@@ -220,7 +216,7 @@ def payoffs(rows: Sequence[Mapping[str, Any]], best: Mapping[str, Any], title: s
                  for goal in GOALS]  # fmt: skip
         cells = [Text(per_percent(row[goal]), style="bold" if mark else "")
                  for goal, mark in zip(GOALS, marks, strict=True)]  # fmt: skip
-        made.add_row(Text(f"  {short(row['path'])}"), *cells, _shown(row), _ends(row))
+        made.add_row(Text(f"  {short(row['path'])}"), *cells, value_of(row), ends(row))
     return made
 
 
@@ -241,13 +237,13 @@ def _shows(row: Mapping[str, Any]) -> bool:
     return any(abs(row[goal] or 0.0) >= SMALLEST_SHOWN for goal in GOALS)
 
 
-def _shown(row: Mapping[str, Any]) -> str:
+def value_of(row: Mapping[str, Any]) -> str:
     """The value of a knob; as its file writes it where the unit has no short name."""
-    text = _value(row["value"], row["unit"])
+    text = plain(row["value"], row["unit"])
     return row["text"] if "**" in text else text
 
 
-def _value(value: float, unit: str) -> str:
+def plain(value: float, unit: str) -> str:
     """A number in its unit; temperatures in kelvin, of which a percent is one."""
     if unit == "kelvin":
         return f"{value:.4g} K"
@@ -256,11 +252,11 @@ def _value(value: float, unit: str) -> str:
     return quantity(value, unit or None)
 
 
-def _ends(row: Mapping[str, Any]) -> str:
+def ends(row: Mapping[str, Any]) -> str:
     """A range; its unit once where both ends share it."""
     if row["low"] is None:
         return ""
-    low, high = (_value(end, row["unit"]) for end in (row["low"], row["high"]))
+    low, high = (plain(end, row["unit"]) for end in (row["low"], row["high"]))
     if "**" in low:
         return " .. ".join(f"{row[end] / row['value']:.2g}x" for end in ("low", "high"))
     number, _, unit = low.partition(" ")
@@ -359,139 +355,6 @@ def curves(result: Mapping[str, Any]) -> list[Any]:
 def _rounded(value: float | None, unit: str) -> str:
     """A number whose last binary digit does not decide how a half is rounded."""
     return quantity(None if value is None else value * (1 + 1e-12), unit)
-
-
-# --- sensitivity --------------------------------------------------------------------------------
-
-
-def elasticities(result: Mapping[str, Any], most: int | None):
-    """Every knob that moves a goal, largest first: signs, value, range, source."""
-    columns = ["+1 % of", "user\ntok/s", "system\ntok/s/W", "now", "stated range", "source"]
-    rows = [
-        (short(row["path"]), per_percent(row["user_tokens_per_s"]),
-         per_percent(row["system_tokens_per_s_per_w"]), _shown(row), _ends(row), row["source"])
-        for row in result["elasticities"][:most]
-    ]  # fmt: skip
-    made = table("Elasticities: what one percent more of a number brings", columns, rows)
-    for column, cells in zip(made.columns[:-1], zip(*rows, strict=True), strict=False):
-        column.min_width = max(map(len, cells))
-    made.columns[-1].justify, made.columns[-1].overflow = "left", "ellipsis"
-    made.columns[-1].no_wrap = True
-    return made
-
-
-def exchange(result: Mapping[str, Any]) -> Any:
-    """100 mm2 moved between parts of the die, at fixed area and heat."""
-    found = result["exchange_rates"]
-    if found is None:
-        return "No exchange rates: the area of this chip is not modelled (shipped silicon)."
-    rows = sorted(found["rows"], key=lambda row: (bool(row["breaks"]), -_gain(row)))
-    cells = [
-        (row["into"], row["out_of"], percent(row["user_tokens_per_s"], 2),
-         percent(row["system_tokens_per_s_per_w"], 2),
-         quantity(row["voltage_v"], "volt"), ", ".join(row["breaks"]))
-        for row in rows
-    ]  # fmt: skip
-    heat = "heat kept by the rail" if found["fixed_heat"] else "heat flux has room"
-    made = table(f"The next {found['step_mm2']:.0f} mm2, by re-evaluation at fixed area; {heat}",
-                 ["into", "out of", "user tok/s", "tok/s/W", "rail", "breaks"], cells)  # fmt: skip
-    made.columns[1].justify = made.columns[5].justify = "left"
-    return made
-
-
-def _gain(row: Mapping[str, Any]) -> float:
-    return sum(row[goal] or 0.0 for goal in GOALS)
-
-
-def break_even(found: Mapping[str, Any]) -> str:
-    """Where a claim ceases to hold, in one or two sentences."""
-    unit = found["unit"] or None
-    now = quantity(found["value"], unit)
-    state = "holds" if found["holds_now"] else "does not hold"
-    times = " x" if found["over"] else ""
-    lines = [
-        f"{found['target']}: {state} at {found['path']} = {now} (now {found['now']:.4g}{times})"
-    ]
-    word = "holds up to" if found["holds_now"] else "begins to hold at"
-    down = "holds down to" if found["holds_now"] else "begins to hold at"
-    for key, words in (("upward", word), ("downward", down)):
-        if found[key] is not None:
-            factor = found[key] / found["value"]
-            lines.append(f"  {words} {quantity(found[key], unit, 4)} ({factor:.3g} x)")
-    if len(lines) == 1:
-        low, high = (quantity(end, unit) for end in found["searched"])
-        lines.append(f"  so it does anywhere from {low} to {high}, as far as the chip allows")
-    return "\n".join(lines)
-
-
-# --- sweep --------------------------------------------------------------------------------------
-
-
-def sweep(result: Mapping[str, Any]) -> list[Any]:
-    """One axis: a line per point; two axes: a grid per goal."""
-    if len(result["axes"]) == 1:
-        return [_line_per_point(result)]
-    return [_grid(result, goal) for goal in GOALS]
-
-
-def _line_per_point(result: Mapping[str, Any]):
-    axis = result["axes"][0]["path"]
-    made = table(None, [axis, "user tok/s", "tok/s/W", "time", "energy", "chip power", "batch",
-                        "tp", "waits for"], [])  # fmt: skip
-    for row in result["points"]:
-        style = "" if row["feasible"] else "dim"
-        cells = (
-            _at(row, result["axes"][0]), quantity(row["user_tokens_per_s"], None),
-            quantity(row["system_tokens_per_s_per_w"], None), quantity(row["tpot_s"], "second"),
-            quantity(row["j_per_token"], "joule"), quantity(row["chip_power_w"], "watt"),
-            f"{row['batch']:g}", f"{row['tp']:g}", _state(row),
-        )  # fmt: skip
-        made.add_row(*[Text(cell, style=style) for cell in cells])
-    made.columns[8].justify = "left"
-    return made
-
-
-def _state(row: Mapping[str, Any]) -> str:
-    if row["feasible"]:
-        return row["bottleneck"]
-    return f"infeasible: {', '.join(item['name'] for item in row['violations'])}"
-
-
-def _at(row: Mapping[str, Any], axis: Mapping[str, Any]) -> str:
-    value = row["values"][axis["path"]]
-    return _value(value, axis["unit"]) if isinstance(value, float) else str(value)
-
-
-def _grid(result: Mapping[str, Any], goal: str):
-    down, across = result["axes"]
-    width = len(across["values"])
-    rows = result["points"]
-    made = table(f"{GOALS[goal]} (in brackets: infeasible)",
-                 [f"{down['path']} \\ {across['path']}",
-                  *[_at(rows[i], across) for i in range(width)]],
-                 [])  # fmt: skip
-    for start in range(0, len(rows), width):
-        cells = [Text(_bracketed(row, goal), style="" if row["feasible"] else "dim")
-                 for row in rows[start : start + width]]  # fmt: skip
-        made.add_row(_at(rows[start], down), *cells)
-    return made
-
-
-def _bracketed(row: Mapping[str, Any], goal: str) -> str:
-    text = quantity(row[goal], None)
-    return text if row["feasible"] else f"({text})"
-
-
-def best_points(result: Mapping[str, Any]) -> str:
-    """The feasible point that is best in each goal."""
-    said = []
-    for goal, label in GOALS.items():
-        good = [row for row in result["points"] if row["feasible"] and row[goal] is not None]
-        if good:
-            row = max(good, key=lambda row: row[goal])
-            at = ", ".join(f"{axis['path']} {_at(row, axis)}" for axis in result["axes"])
-            said.append(f"{label}: {quantity(row[goal], ROWS[goal][1])} at {at}")
-    return "best        " + "\n            ".join(said) if said else "No point is feasible."
 
 
 def spaced(parts: Iterable[Any]) -> list[Any]:
