@@ -157,7 +157,8 @@ def refuse(question: Question, result: Mapping[str, Any]) -> None:
     note("dse: the what-if is infeasible",
          *[f"  * {line}" for line in tables.infeasible(result["changed"])])  # fmt: skip
     if result["remedies"]:
-        note("nearest changes that help:", *[f"  * {line}" for line in result["remedies"]])
+        at = "" if "tp" in question.stated else f" (at tp {result['changed']['tp']:g})"
+        note(f"nearest changes that help{at}:", *[f"  * {line}" for line in result["remedies"]])
     raise typer.Exit(3)
 
 

@@ -95,7 +95,8 @@ def interpreted(
 def _traced(structure, fidelity: str, scope: str, exponent: float | None) -> Program:
     """One program per structure, as with `jax.jit`: what a leaf is never changes it."""
     example = jax.tree.unflatten(structure, [1.0] * structure.num_leaves)
-    return Program(_step(fidelity, scope, exponent), *example)
+    name = f"estimate {fidelity} {scope} {exponent}"
+    return Program(_step(fidelity, scope, exponent), *example, name=name)
 
 
 def _overlapped(design: Design, scenario: Scenario, overlap: float | None):

@@ -43,9 +43,12 @@ def slopes(case: Case) -> Slopes:
     tiers = None if case.choices.weights_in is not None else spilling(design)
     structure = jax.tree.structure((design, scenario))
     program = _program(structure, case.fidelity, case.power_scope, tiers)
+    rail = next(knob.index for knob in knobs if knob.path == "voltage")
     rows = np.zeros((structure_of(design.hardware) + 1, len(knobs) + 1))
     for column, knob in enumerate(knobs):
         rows[knob.index, column] = knob.value
+        if knob.path == "nominal_voltage" and case.chip.spec.voltage_v is None:
+            rows[rail, column] = knob.value  # an unset rail follows
     batch = float(design.deployment.batch)
     rows[-1, -1] = batch
     *hardware, of_batch = rows
@@ -95,7 +98,9 @@ def _program(structure, fidelity: str, scope: str, tiers: tuple[str, str] | None
         return jax.jvp(outputs, (leaves, batch), (hardware, of_batch))[1]
 
     design, scenario = jax.tree.unflatten(structure, [1.0] * structure.num_leaves)
-    return Program(changes, design, scenario, [1.0] * structure_of(design.hardware), 1.0)
+    knobs = [1.0] * structure_of(design.hardware)
+    name = f"slopes {fidelity} {scope} {EXPONENT} {tiers}"
+    return Program(changes, design, scenario, knobs, 1.0, name=name)
 
 
 def _following(before, chip, deployment, tiers: tuple[str, str]):
