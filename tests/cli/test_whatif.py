@@ -97,7 +97,7 @@ def test_an_infeasible_change_exits_3_with_everything_and_what_helps(dse):
 
 
 def test_a_change_that_makes_a_point_feasible_is_an_answer(dse):
-    words = ("h100_sxm", *MODEL, "--tp", "1", "--batch", "1")
+    words = ("h100_sxm", *MODEL, "--tp", "1", "--batch", "8")
     changed = ("--set", "hbm.capacity=4x", "--context", "32k")
     assert dse("eval", *words, "--context", "32k", "--json").code == 3
     answer = dse("whatif", *words, *changed, "--json")
