@@ -1,13 +1,14 @@
 """``dse sweep``: one or two axes of a point as a table, JSON or a chart."""
 
-import dataclasses
+import csv
+import io
 import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
 
-from dse.cli.console import Json, emit, note
+from dse.cli.console import Json, emit, note, write_text
 from dse.cli.point import Point, Question, ask, exact, takes_point
 from dse.cli.whatif import Deploy, Speed, case_of, read
 from dse.specs.errors import SpecError
@@ -20,10 +21,11 @@ Over = Annotated[
 ]  # fmt: skip
 Output = Annotated[
     str | None,
-    typer.Option("-o", "--output", metavar="FILE", help="A chart (html, png, svg), or .json."),
+    typer.Option("-o", "--output", metavar="FILE", help="A chart (html, png, svg), csv or json."),
 ]
 Dark = Annotated[bool, typer.Option("--dark", help="The chart for a dark page.")]
 CHARTS = (".html", ".png", ".svg")
+KINDS = (*CHARTS, ".csv", ".json")
 
 
 @takes_point
@@ -40,15 +42,18 @@ def sweep(
 
     dse sweep h100_sxm --model llama-3.1-70b --over voltage=0.70V:0.85V:7
     """
-    question, axes, chosen, floor = _read(point, over, deploy, speed)
+    question, axes, chosen, floor = _read(point, over, deploy, speed, output)
     from dse.questions.sweep import swept
 
     with exact():
         result = swept(case_of(question), axes, chosen, floor)
-    if output and pathlib.Path(output).suffix.lower() in CHARTS:
-        if json:
-            emit(result, [], True)
-        _draw(result, output, dark)
+    kind = pathlib.Path(output or ".json").suffix.lower()
+    if output and kind in (*CHARTS, ".csv") and json:
+        emit(result, [], True)
+    if kind in CHARTS:
+        _draw(result, str(output), dark)
+    elif kind == ".csv":
+        write_text(csv_text(result), output)
     else:
         emit(result, _shown(question, result), json, output)
     if not result["feasible"]:
@@ -56,7 +61,7 @@ def sweep(
         raise typer.Exit(3)
 
 
-def _read(point: Point, over: list[str], deploy: str | None, speed: str | None):
+def _read(point: Point, over: list[str], deploy: str | None, speed: str | None, output: str | None):
     """The question, the axes, and what is chosen again; every problem at once."""
     from dse.questions.sweep import parse_axis
 
@@ -73,11 +78,31 @@ def _read(point: Point, over: list[str], deploy: str | None, speed: str | None):
         asked, chosen, floor = read(point, deploy, speed)
     except SpecError as error:
         raise SpecError("command line", [*problems, *error.problems]) from None
+    if output and pathlib.Path(output).suffix.lower() not in KINDS:
+        problems.append(f"-o: {pathlib.Path(output).name!r}: wanted a name ending in "
+                        f"{', '.join(kind[1:] for kind in KINDS)}")  # fmt: skip
     if point.fidelity == "both":
         problems.append("--fidelity: a sweep has one, sol or calibrated")
     if problems:
         raise SpecError("command line", problems)
-    return ask(dataclasses.replace(asked.point)), axes, chosen, floor
+    return ask(asked.point), axes, chosen, floor
+
+
+def csv_text(result: Mapping[str, Any]) -> str:
+    """One line per point: the axes in SI, every number, what it waits for, what it breaks."""
+    from dse.questions.sweep import SHOWN
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    paths = [axis["path"] for axis in result["axes"]]
+    axes = [f"{axis['path']} [{axis['unit']}]" if axis["unit"] else axis["path"]
+            for axis in result["axes"]]  # fmt: skip
+    writer.writerow([*axes, *SHOWN, "bottleneck", "feasible", "breaks"])
+    for row in result["points"]:
+        values = [row["values"][path] for path in paths] + [row[name] for name in SHOWN]
+        broken = " ".join(item["name"] for item in row["violations"])
+        writer.writerow([*values, row["bottleneck"], row["feasible"], broken])
+    return text.getvalue()
 
 
 def _draw(result: dict[str, Any], output: str, dark: bool) -> None:

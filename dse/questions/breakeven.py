@@ -15,7 +15,7 @@ from dse import units
 from dse.estimate import output
 from dse.metrics import METRICS, Metric, by_stem
 from dse.questions.case import Case
-from dse.specs import load
+from dse.specs import load, overrides
 from dse.specs.errors import SpecError, nearest
 
 NICKNAMES = {"gain": "system_tokens_per_s_per_w", "speedup": "user_tokens_per_s"}
@@ -120,6 +120,11 @@ def _start(case: Case, path: str) -> tuple[str, float]:
     Raises:
         SpecError: no such path, or not a number that a factor can change.
     """
+    if path.partition(".")[0] in ("model", "workload"):
+        raise SpecError("--break-even", [f"{path}: wanted a number of the chip"])
+    if any(overrides.matching(path, [place]) for place, *_ in
+           load.references(case.chip.tree, type(case.chip.spec))):  # fmt: skip
+        raise SpecError("--break-even", [f"{path}: a choice, not a number"])
     try:
         chip = case.changed([(path, "1x")]).chip
     except SpecError as error:

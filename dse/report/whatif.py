@@ -25,6 +25,7 @@ ROWS = {
     "chips": ("chips", None),
     "batch": ("batch", None),
 }
+SIDES = {"base": "base", "changed": "what-if"}
 ALWAYS = 8  # first rows shown even where nothing changed
 STILL = 0.005  # a followed quantity that moved less is left out on the terminal
 MOST_PAYOFFS, MOST_OUTSIDE = 8, 3
@@ -59,7 +60,11 @@ def basis(result: Mapping[str, Any]) -> str:
         return "batch and deployment held"
     what = "batch and splits" if said["deploy"] == "best" else "batch"
     speed = quantity(said["speed"], "token / second")
-    return f"{what} chosen again on both sides: the most efficient at {speed} a user or faster"
+    words = f"{what} chosen again on both sides: the most efficient at {speed} a user or faster"
+    floor = said["speed"] * (1 - ROUNDING)
+    slow = [name for side, name in SIDES.items()
+            if side in result and (result[side]["user_tokens_per_s"] or 0.0) < floor]  # fmt: skip
+    return words + (f"\n(the {' and the '.join(slow)} cannot: its fastest)" if slow else "")
 
 
 def verdict(result: Mapping[str, Any]):

@@ -74,6 +74,8 @@ def test_batch_and_deployment_may_be_chosen_again(dse):
 
 
 def test_curves_are_shown_at_equal_speed_and_at_equal_efficiency(dse):
+    unreached = dse("whatif", "h100_sxm", *MODEL, "--batch", "best", "--speed", "1e6").out
+    assert "(the base and the what-if cannot: its fastest)" in unreached
     shown = dse("whatif", *POINT, *CHANGES, "--curve").out
     assert "at equal user speed: System tokens/s/W" in shown
     assert "at equal efficiency: User tokens/s" in shown
@@ -200,6 +202,11 @@ def test_break_even_is_told_first(dse):
     alone = dse("sensitivity", *POINT, "--break-even", "hbm.read")
     assert alone.code == 2
     assert "go together" in alone.err
+    for path, said in (("logic", "a choice"), ("model.layers", "a number of the chip"),
+                       ("style.step", "zero")):  # fmt: skip
+        no_number = dse("sensitivity", *POINT, "--break-even", path, "--target", "tpot<=1 s")
+        assert no_number.code == 2
+        assert said in no_number.err
     nowhere = dse("sensitivity", *POINT, "--break-even", "voltge", "--target", "tpot<=1 s")
     assert nowhere.code == 2
     assert "did you mean" in nowhere.err
@@ -224,6 +231,11 @@ def test_a_sweep_is_a_table_a_file_or_a_chart(dse, tmp_path):
     assert (chart.code, chart.out) == (0, "")
     assert "wrote" in chart.err
     assert "User tokens" in (tmp_path / "sweep.html").read_text("utf-8")
+    dse(*words, "-o", tmp_path / "sweep.csv")
+    lines = (tmp_path / "sweep.csv").read_text("utf-8").splitlines()
+    assert lines[0].startswith("voltage [volt],user_tokens_per_s,")
+    assert len(lines) == 4
+    assert lines[1].endswith("False,minimum_voltage")
     two = dse(*words, "--over", "batch=1,32")
     assert "voltage \\ batch" in two.out
 
@@ -244,6 +256,7 @@ def test_a_sweep_without_a_feasible_point_exits_3_with_all_of_them(dse):
         (["--over", "kv=fp9,fp8"], "not a number format"),
         (["--over", "batch=1,2", "--over", "tp=1,2", "--over", "pp=1,2"], "3 axes"),
         (["--over", "batch=1,2", "--fidelity", "both"], "a sweep has one"),
+        (["--over", "batch=1,2", "-o", "sweep.pdf"], "wanted a name ending in html"),
         ([], "--over"),
     ],
 )
