@@ -16,7 +16,6 @@ from dse.specs.errors import SpecError, nearest
 from dse.specs.overrides import parse_setting
 
 WHATIF, SENSITIVITY = "dse.whatif/1", "dse.sensitivity/1"
-CHOSEN = (None, "fixed", "best")
 
 
 def whatif(  # noqa: PLR0913 - a public door; the rest is keyword-only
@@ -84,7 +83,7 @@ def compared(
         "range": span(before, after, estimates),
         "payoffs": paid,
         "best_knobs": prices.best_knobs(paid),
-        "shadow_prices": prices.shadow_prices(after, estimates[1], steep),
+        "shadow_prices": prices.shadow_prices(estimates[1], steep),
     }  # fmt: skip
     if curve:
         result["curve"] = optimum.curves(optimum.batch_curve(before), optimum.batch_curve(after))
@@ -183,6 +182,6 @@ def sensitivity_of(case: Case) -> dict[str, Any]:
         "elasticities": rows,
         "batch_elasticities": {goal: number(steep.goals[goal][-1]) for goal in GOALS},
         "best_knobs": prices.best_knobs(rows),
-        "shadow_prices": prices.shadow_prices(case, estimate, steep),
+        "shadow_prices": prices.shadow_prices(estimate, steep),
         "exchange_rates": exchange_rates(case, estimate, steep),
     }  # fmt: skip

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from dse.estimate.output import number
+from dse.estimate.output import TOLERANCE, number
 from dse.estimate.step import Estimate
-from dse.questions.case import GOALS, Case
+from dse.questions.case import GOALS
 from dse.questions.slopes import Slopes
 
 NEAR = 0.02  # a limit within this share of its allowance binds
@@ -69,7 +69,7 @@ def _best(rows: Sequence[dict[str, Any]], goal: str) -> dict[str, Any] | None:
 # --- shadow prices ------------------------------------------------------------------------------
 
 
-def shadow_prices(case: Case, estimate: Estimate, slopes: Slopes) -> list[dict[str, Any]]:
+def shadow_prices(estimate: Estimate, slopes: Slopes) -> list[dict[str, Any]]:
     """Per limit that binds, what a step of it buys: change of both goals as fractions.
 
     A limit is relaxed by a step, and the knob that uses it moves until it binds again:
@@ -77,8 +77,9 @@ def shadow_prices(case: Case, estimate: Estimate, slopes: Slopes) -> list[dict[s
     its power limit, which acts on the goals directly.
     """
     found = []
-    if float(estimate.throttled_fraction) > NEAR / 100:
-        found.append(_of_power(estimate, slopes))
+    power = slopes.at("tdp")
+    if float(estimate.throttled_fraction) > TOLERANCE and power is not None:
+        found.append(_of_power(estimate, slopes, power))
     for name, limit in estimate.limits.items():
         if not float(limit.margin) > -NEAR or not float(limit.allowed) > 0:
             continue
@@ -93,9 +94,8 @@ def round_step(allowed: float) -> float:
     return 10.0 ** np.floor(np.log10(allowed * STEP_SHARE))
 
 
-def _of_power(estimate: Estimate, slopes: Slopes) -> dict[str, Any]:
-    index = slopes.at("tdp")
-    watts = slopes.knobs[index].value if index is not None else 1.0
+def _of_power(estimate: Estimate, slopes: Slopes, index: int) -> dict[str, Any]:
+    watts = slopes.knobs[index].value
     step = round_step(watts)
     return {"limit": "board power", "used": number(estimate.chip_power_w), "allowed": watts,
             "unit": "watt", "step": step, "moves": "the step waits less", "method": "gradient",

@@ -140,6 +140,7 @@ def swept(case: Case, axes: Sequence[Axis], chosen: str | None = None,
                   "unit": _unit(rows, name)}
                  for axis, name in zip(axes, rows[0]["values"], strict=True)],
         "points": rows,
+        "best": best_points(rows),
         "feasible": any(row["feasible"] for row in rows),
     }  # fmt: skip
 
@@ -207,7 +208,8 @@ def _unit(rows: list[dict[str, Any]], path: str) -> str:
     return rows[0]["units"][path]
 
 
-def best_rows(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any] | None]:
-    """The feasible point that is best in each goal."""
-    good = [row for row in rows if row["feasible"]]
-    return {goal: max(good, key=lambda row: row[goal]) if good else None for goal in GOALS}
+def best_points(rows: Sequence[dict[str, Any]]) -> dict[str, int | None]:
+    """Where the feasible point that is best in each goal stands among the points."""
+    good = [index for index, row in enumerate(rows) if row["feasible"]]
+    return {goal: max(good, key=lambda index: rows[index][goal]) if good else None
+            for goal in GOALS}  # fmt: skip

@@ -68,9 +68,9 @@ def best_points(result: Mapping[str, Any]) -> str:
     """The feasible point that is best in each goal."""
     said = []
     for goal, label in GOALS.items():
-        good = [row for row in result["points"] if row["feasible"] and row[goal] is not None]
-        if good:
-            row = max(good, key=lambda row: row[goal])
+        index = result["best"][goal]
+        if index is not None:
+            row = result["points"][index]
             at = ", ".join(f"{axis['path']} {_at(row, axis)}" for axis in result["axes"])
             said.append(f"{label}: {quantity(row[goal], ROWS[goal][1])} at {at}")
     return "best        " + "\n            ".join(said) if said else "No point is feasible."
