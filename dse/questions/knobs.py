@@ -18,7 +18,8 @@ DECIDED = (
     "exponentials", "bandwidth", "capacity", "stacks", "ratio", "layers", "areal", "macro", "port",
     "radix", "pitch", "rack", "rack_chips", "chips", "tiles", "shares_rate", "group_chips",
 )  # fmt: skip
-GROUPS = {"logic": "process", "style": "software", "host": "system",
+GROUPS = {"logic": "process", "nominal_voltage": "process", "nominal_clock": "process",
+          "minimum_voltage": "process", "style": "software", "host": "system",
           "cooling": "system", "economics": "system",
           "packaging": "system", "floorplan": "floorplan"}  # fmt: skip
 

@@ -39,9 +39,10 @@ def payoffs(slopes: Slopes) -> list[dict[str, Any]]:
         by_goal = {name: _clean(slopes.goals[name][index]) for name in GOALS}
         if knob.path == "batch" or not any(by_goal.values()):
             continue
-        found.append({"path": knob.path, "group": knob.group, "value": knob.value,
-                      "unit": knob.unit or "", "text": knob.text, "source": knob.source,
-                      "low": knob.low, "high": knob.high, **by_goal})  # fmt: skip
+        chosen = knob.group == "chip" and knob.source != "definition"
+        found.append({"path": knob.path, "group": knob.group, "is_knob": chosen,
+                      "value": knob.value, "unit": knob.unit or "", "text": knob.text,
+                      "source": knob.source, "low": knob.low, "high": knob.high, **by_goal})  # fmt: skip
     return sorted(found, key=lambda row: -max(abs(row[name] or 0.0) for name in GOALS))
 
 
@@ -53,8 +54,8 @@ def _clean(value: Any) -> float | None:
 
 def best_knobs(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any] | None]:
     """The knob of the chip itself that pays most for each goal, and in which direction."""
-    of_chip = [row for row in rows if row["group"] == "chip"]
-    return {goal: _best(of_chip, goal) for goal in GOALS}
+    knobs = [row for row in rows if row["is_knob"]]
+    return {goal: _best(knobs, goal) for goal in GOALS}
 
 
 def _best(rows: Sequence[dict[str, Any]], goal: str) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from dse import units
 from dse.report import tables
-from dse.report.tables import component, quantity, share, table
+from dse.report.tables import component, quantity, share, stated, table
 
 GOALS = {"user_tokens_per_s": "User tokens/s", "system_tokens_per_s_per_w": "System tokens/s/W"}
 ROWS = {
@@ -122,7 +122,8 @@ def _waits(found: Mapping[str, float]) -> str:
 
 def causes(result: Mapping[str, Any]) -> list[str]:
     """What was set, and what followed by itself."""
-    lines = [f"set         {c['path']} {c['before']} -> {c['after']}" for c in result["changes"]]
+    lines = [f"set         {c['path']} {stated(c['before'])} -> {stated(c['after'])}"
+             for c in result["changes"]]  # fmt: skip
     for item in result["moved"]:
         change = item["change_fraction"]
         if change is not None and abs(change) < STILL:
@@ -210,12 +211,12 @@ def _filled(at: Mapping[str, Any] | None) -> float | None:
 
 def payoffs(rows: Sequence[Mapping[str, Any]], best: Mapping[str, Any], title: str):
     """The knobs of the chip that pay most, then what pays most outside it."""
-    chip = _leading([row for row in rows if row["group"] == "chip"], MOST_PAYOFFS)
-    outside = _leading([row for row in rows if row["group"] != "chip"], MOST_OUTSIDE)
+    chip = _leading([row for row in rows if row["is_knob"]], MOST_PAYOFFS)
+    outside = _leading([row for row in rows if not row["is_knob"]], MOST_OUTSIDE)
     made = table(title, ["", "user tok/s", "tok/s/W", "now", "stated range"], [])
     for row in [*chip, None, *outside]:
         if row is None:
-            made.add_row(Text("outside the chip", style="dim"))
+            made.add_row(Text("given, not chosen", style="dim"))
             continue
         marks = [" <" if best.get(goal) and best[goal]["path"] == row["path"] else ""
                  for goal in GOALS]  # fmt: skip
@@ -265,7 +266,10 @@ def ends(row: Mapping[str, Any]) -> str:
     if "**" in low:
         return " .. ".join(f"{row[end] / row['value']:.2g}x" for end in ("low", "high"))
     number, _, unit = low.partition(" ")
-    return f"{number} .. {high}" if unit == high.partition(" ")[2] else f"{low} .. {high}"
+    shown, _, larger = high.partition(" ")
+    if unit != larger and row["high"]:  # 400 fJ .. 1.60 pJ: 0.4 .. 1.60 pJ
+        number = f"{row['low'] * float(shown.replace(',', '')) / row['high']:.3g}"
+    return f"{number} .. {high}"
 
 
 def short(path: str) -> str:
