@@ -42,7 +42,8 @@ def payoffs(slopes: Slopes) -> list[dict[str, Any]]:
         chosen = knob.group == "chip" and knob.source != "definition"
         found.append({"path": knob.path, "group": knob.group, "is_knob": chosen,
                       "value": knob.value, "unit": knob.unit or "", "text": knob.text,
-                      "source": knob.source, "low": knob.low, "high": knob.high, **by_goal})  # fmt: skip
+                      "source": knob.source, "low": knob.low, "high": knob.high,
+                      **by_goal})  # fmt: skip
     return sorted(found, key=lambda row: -max(abs(row[name] or 0.0) for name in GOALS))
 
 
