@@ -25,6 +25,12 @@ INTERNAL, USER_INPUT, INFEASIBLE, STOPPED_EARLY, MISSING_EXTRA, INTERRUPTED = 1,
 VERBS = {
     "eval": ("dse.cli.eval:eval_", "One operating point: both goals, breakdowns, limits."),
     "explain": ("dse.cli.explain:explain", "Where time and energy go; what a metric or law means."),
+    "whatif": ("dse.cli.whatif:whatif", "Before and after a change; which knob pays most now."),
+    "sweep": ("dse.cli.sweep:sweep", "One or two axes: table, JSON or chart."),
+    "sensitivity": (
+        "dse.cli.sensitivity:sensitivity",
+        "What each number is worth: elasticities, prices, break-even.",
+    ),
     "run": ("dse.cli.run:run", "Run a study."),
     "pareto": ("dse.cli.pareto:app", "Show, plot, export or compare the fronts of runs."),
     "portfolio": ("dse.cli.portfolio:portfolio", "Which few chips together cover a run's front."),
