@@ -90,12 +90,13 @@ def row(op: Op, d: Deployment, resources: Resources, reach: Reach, exponent=None
 def over_layers(ops: list[Op], d, resources, reach, exponent=None) -> Row:
     """The op table summed over operators and layers.
 
-    For gradients (``exponent`` given) operators with one kind of exchange are done at once, in
-    columns: what has to be compiled does not grow with their number. For values alone XLA fuses
-    operators written out one by one into five times faster code.
+    For gradients (``exponent`` given) over columns of designs, operators with one kind of exchange
+    are done at once: what has to be compiled does not grow with their number. For values alone
+    XLA fuses operators written out one by one into five times faster code.
     """
-    if exponent is None:
-        found = [_times(op.layers, row(op, d, resources, reach)) for op in ops]
+    columns = any(jnp.ndim(leaf) for leaf in jax.tree.leaves(resources.seconds))
+    if exponent is None or not columns:
+        found = [_times(op.layers, row(op, d, resources, reach, exponent)) for op in ops]
     else:
         found = [
             jax.tree.map(lambda column: jnp.sum(column, axis=0), _columns(*group, d, resources,
