@@ -12,6 +12,7 @@ from dse.work.table import Exchange, Scalar
 DOMAINS = ("scale_up", "scale_out")
 # Tried by ``auto``: the best of these at each size; ring and tree never beat them on one fabric.
 AUTO = ("two_shot", "one_shot", "in_switch")
+FLOOR = "floor"  # below every algorithm: the fewest stages of one, the fewest bytes of another
 
 
 class Crossing(NamedTuple):
@@ -29,6 +30,8 @@ def crossing(exchange: Exchange, resources: Resources, collective: str, link_sha
         return _scaled(_hand_over(exchange, resources, link_share), exchange.rounds)
     if exchange.kind not in ALL_REDUCE and exchange.kind != "all_reduce":
         return _scaled(_by(exchange.kind, exchange, resources, link_share), exchange.rounds)
+    if collective == FLOOR:
+        return _scaled(_floor(exchange, resources, link_share), exchange.rounds)
     if collective != "auto":
         return _scaled(_by(collective, exchange, resources, link_share), exchange.rounds)
     up = resources.fabrics.get("scale_up")
@@ -41,6 +44,25 @@ def crossing(exchange: Exchange, resources: Resources, collective: str, link_sha
             faster = faster & (reduces > 0.5)
         best = _where(faster, other, best)
     return _scaled(best, exchange.rounds)
+
+
+def _floor(exchange: Exchange, resources: Resources, link_share) -> Crossing:
+    """Not an algorithm but a bound of `auto`, whose choice between two is not convex."""
+    up = resources.fabrics.get("scale_up")
+    reduces = 0.0 if up is None else up.in_network_reduction
+    least = _by(AUTO[0], exchange, resources, link_share)
+    for name in AUTO[1:]:
+        other = _by(name, exchange, resources, link_share)
+        if name == "in_switch":
+            other = _where(reduces > 0.5, other, least)
+        least = Crossing(
+            jnp.minimum(least.stage_s, other.stage_s)
+            + jnp.minimum(least.seconds - least.stage_s, other.seconds - other.stage_s),
+            jnp.minimum(least.stage_s, other.stage_s),
+            jnp.minimum(least.stages, other.stages),
+            {k: jnp.minimum(v, other.sent_bytes[k]) for k, v in least.sent_bytes.items()},
+        )
+    return least
 
 
 def _by(name: str, exchange: Exchange, resources: Resources, link_share) -> Crossing:

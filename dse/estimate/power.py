@@ -45,24 +45,27 @@ class Demand(NamedTuple):
     step_s: Scalar
 
 
-def board(demand: Demand, hardware: HardwareSpec, resources: Resources) -> Board:
+def board(
+    demand: Demand, hardware: HardwareSpec, resources: Resources, waits: bool = True
+) -> Board:
     """Steady state of one chip: temperature feeds leakage, the power limit stretches the step.
 
     ``t >= T`` with ``E / t + static <= limit``; leakage and refresh follow the temperature that
     results. The temperature is the one that its own heat brings about, found by Newton steps from
     the coolant's, which approach the cooler of the two roots from below. Gradients are those of
-    the fixed point.
+    the fixed point. Where the step is given (``waits`` False) the limit stretches nothing.
     """
+    working = _working if waits else _paced
 
     def heated(kelvin):
-        return junction_k(hardware, _working(demand, hardware, resources, kelvin))
+        return junction_k(hardware, working(demand, hardware, resources, kelvin))
 
     junction = hardware.cooling.coolant_k
     for _ in range(ROUNDS):
         junction = _newton(heated, junction)
     # The last step alone is differentiated: by the implicit function theorem that is enough.
     junction = _newton(heated, smooth.fixed(junction))
-    return _working(demand, hardware, resources, junction)
+    return working(demand, hardware, resources, junction)
 
 
 def _newton(heated, kelvin: Scalar) -> Scalar:
@@ -70,6 +73,10 @@ def _newton(heated, kelvin: Scalar) -> Scalar:
     start = jnp.asarray(kelvin) * 1.0
     reached, slope = jax.jvp(heated, (start,), (jnp.ones_like(start),))
     return start + (reached - start) / smooth.fixed(jnp.maximum(1 - slope, LEAST_PULL))
+
+
+def _paced(demand: Demand, hardware, resources: Resources, kelvin: Scalar) -> Board:
+    return steady(demand, hardware, resources, kelvin, demand.step_s)
 
 
 def _working(demand: Demand, hardware, resources: Resources, kelvin: Scalar) -> Board:

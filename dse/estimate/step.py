@@ -1,5 +1,6 @@
 """One decode operating point: both goals, power, money, every margin, each with its breakdown."""
 
+import dataclasses
 from typing import NamedTuple
 
 import equinox as eqx
@@ -97,16 +98,21 @@ def op_table(design: Design, scenario: Scenario, fidelity: str, exponent=None):
     return [passes.row(op, d, resources, reach, exponent) for op in ops], resources, reach, ops
 
 
-def _tables(design: Design, scenario: Scenario, fidelity: str):
+def _tables(design: Design, scenario: Scenario, fidelity: str, white_space_leaks: bool = True):
     """Resources of a chip, what software reaches of them, and the work of a step."""
     hardware, d = design
-    resources = provision(hardware, d.chips)
+    resources = provision(hardware, d.chips, white_space_leaks)
     reach = passes.reach_of(hardware.style, fidelity, d.stage_chips)
     return resources, reach, decode.decode_ops(scenario.model, scenario.context, d)
 
 
 def estimate_step(
-    design: Design, scenario: Scenario, fidelity: str = "sol", scope: str = "system", exponent=None
+    design: Design,
+    scenario: Scenario,
+    fidelity: str = "sol",
+    scope: str = "system",
+    exponent=None,
+    pace_s: Scalar | None = None,
 ) -> Estimate:
     """The traced inner function: one operating point, differentiable and mappable.
 
@@ -116,9 +122,13 @@ def estimate_step(
         fidelity: ``"sol"`` or ``"calibrated"`` (static).
         scope: ``"accelerator"``, ``"system"`` or ``"facility"`` (static).
         exponent: None for the hard maximum over lanes, else the exponent of a p-norm.
+        pace_s: None, or the step time to keep, as a system that waits would: then step time and
+            board power are limits (``pace``, ``board_power``) instead of consequences. All that is
+            left are products, sums and maxima, so logarithms of results are convex in those of
+            times and sizes, which is what bounds of a search rest on.
     """
     hardware, d = design
-    resources, reach, ops = _tables(design, scenario, fidelity)
+    resources, reach, ops = _tables(design, scenario, fidelity, pace_s is None)
     table = passes.over_layers(ops, d, resources, reach, exponent)
     layers = sum(group.layers for group in scenario.model.groups) + d.draft_layers
     one = passes.total(table, d, resources, reach, layers)
@@ -132,11 +142,21 @@ def estimate_step(
         busy_s=jnp.minimum(one.busy_s * per_chip + ahead.step_s, timing.step_s),
         step_s=timing.step_s,
     )
-    state = power.board(demand, hardware, resources)
+    if pace_s is not None:
+        # A clock is awake at least while the busiest lane is; what more it is would not be convex.
+        awake_s = one.occupied_s * per_chip
+        demand = demand._replace(busy_s=awake_s, step_s=pace_s)
+    state = power.board(demand, hardware, resources, waits=pace_s is None)
     capacity = _capacity(ops, scenario, d, resources)
-    return _assembled(
-        _Parts(design, scenario, resources, one, timing, ahead, state, capacity), scope
-    )
+    parts = _Parts(design, scenario, resources, one, timing, ahead, state, capacity)
+    found = _assembled(parts, scope)
+    if pace_s is None:
+        return found
+    paced = {
+        "pace": Limit(timing.step_s, pace_s, "second", "a slower pace"),
+        "board_power": Limit(state.board_w, hardware.tdp_w, "watt", "a slower pace"),
+    }
+    return dataclasses.replace(found, limits=found.limits | paced)
 
 
 # --- capacity -----------------------------------------------------------------------------------

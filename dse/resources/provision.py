@@ -6,11 +6,15 @@ from dse.resources.table import Resources, Scalar
 from dse.specs.hardware import HardwareSpec
 
 
-def provision(hardware: HardwareSpec, replica_chips: Scalar = 1.0) -> Resources:
+def provision(
+    hardware: HardwareSpec, replica_chips: Scalar = 1.0, white_space_leaks: bool = True
+) -> Resources:
     """The resource table of one chip in a replica of ``replica_chips``.
 
     Voltage and clock enter here and nowhere else: rates follow the clock, dynamic energy the
-    square of the voltage, leakage both voltage and (later) temperature.
+    square of the voltage, leakage both voltage and (later) temperature. A die leaks wherever it
+    is not SRAM; without ``white_space_leaks`` only where something stands, a sum of products that
+    is never more on a die that holds its parts.
     """
     tiers = {name: memory.provide(name, t, hardware) for name, t in hardware.memory.items()}
     fabrics = {
@@ -32,6 +36,11 @@ def provision(hardware: HardwareSpec, replica_chips: Scalar = 1.0) -> Resources:
     seconds |= _inside_the_die(hardware)
     tree_w = logic.clock_tree_w(hardware)
     floor = hardware.power.clock_floor_fraction
+    areas = area_mm2(hardware, tiers, fabrics)
+    sram = sum((tier.sram_mm2 for tier in tiers.values()), 0.0)
+    logic_mm2 = hardware.die_mm2 * hardware.dies - sram
+    if not white_space_leaks:
+        logic_mm2 = sum(part for name, part in areas.items() if not _is_sram(tiers, name))
     return Resources(
         seconds=seconds,
         core_j=core_j,
@@ -42,12 +51,12 @@ def provision(hardware: HardwareSpec, replica_chips: Scalar = 1.0) -> Resources:
             "uncore": hardware.power.uncore_w,
         },
         idle_device_w={name: tier.static_w for name, tier in tiers.items()},
-        leakage_w=_leakage_w(hardware, tiers),
+        leakage_w=_leakage_w(hardware, logic_mm2, sram),
         gated_clock_w=tree_w * (1 - floor) * hardware.power.activity_fraction,
         refresh_w={name: tier.refresh_w for name, tier in tiers.items()},
         tiers=tiers,
         fabrics=fabrics,
-        area_mm2=area_mm2(hardware, tiers, fabrics),
+        area_mm2=areas,
         edge_mm={name: part.edge_mm for name, part in {**tiers, **fabrics}.items()},
         cost_usd=packaging.bill_of_materials_usd(hardware, tiers)
         | {"switches": sum((f.cost_usd for f in fabrics.values()), 0.0)},
@@ -99,14 +108,17 @@ def _inside_the_die(hardware: HardwareSpec) -> dict[str, Scalar]:
     }
 
 
-def _leakage_w(hardware: HardwareSpec, tiers) -> Scalar:
+def _is_sram(tiers, name: str) -> bool:
+    return name in tiers and tiers[name].law in ("macro", "scratchpad")
+
+
+def _leakage_w(hardware: HardwareSpec, logic_mm2: Scalar, sram_mm2: Scalar) -> Scalar:
     """All silicon leaks; SRAM on its own rail leaks at that rail."""
-    area = hardware.die_mm2 * hardware.dies
-    sram = sum((tier.sram_mm2 for tier in tiers.values()), 0.0)
+    rail = logic.voltage_v(hardware)
     if hardware.power.model == "shipped":
-        return logic.leakage_w(hardware, area, logic.voltage_v(hardware))
-    return logic.leakage_w(hardware, area - sram, logic.voltage_v(hardware)) + logic.leakage_w(
-        hardware, sram, logic.sram_voltage_v(hardware)
+        return logic.leakage_w(hardware, hardware.die_mm2 * hardware.dies, rail)
+    return logic.leakage_w(hardware, logic_mm2, rail) + logic.leakage_w(
+        hardware, sram_mm2, logic.sram_voltage_v(hardware)
     )
 
 

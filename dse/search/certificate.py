@@ -1,0 +1,182 @@
+"""How far from optimal a front can be: bounds over every deployment and every knob.
+
+For a level of user speed, each deployment is a convex program (`dse.search.convex`). Tangents at
+designs already found make it a linear one whose value is a bound, for any prices of its limits:
+
+    log J/token  >=  J(x0) + sum prices log(used / allowed)(x0) + min over the box of slopes (x - x0)
+
+Prices from one deployment exclude most others at once; those left get linear programs of their own,
+then further tangents where these end (Kelley's cutting planes), until they are excluded or closed.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dse.search.convex import CELLS, ConvexForm
+from dse.search.linear import minimize
+
+PENALTY = 60.0  # of a limit in a linear program: above any price
+TOLERANCE = 0.003  # natural logarithm: a deployment that can gain no more is left alone
+ROUNDS = 24
+TEACHERS = 24  # deployments whose prices are tried on all others
+SLOWEST, FASTEST = np.log(1e-6), np.log(10.0)  # of the step time as a variable
+MOST_CUTS = 40
+INWARD = 0.3  # of the way from the center to where a program ends
+
+
+class Level(NamedTuple):
+    """A speed to bound at, and what was found there."""
+
+    log_speed: float  # natural logarithm of user tokens/s
+    log_joules: float  # of the best design that is at least so fast
+
+
+class Bound(NamedTuple):
+    """The least log J/token that any design of a family can have at a level."""
+
+    log_joules: float
+    point: int  # of the deployment grid, where that is
+    prices: np.ndarray  # of limits there, percent of J/token per percent
+    opened: int  # deployments that prices alone did not exclude
+    left: int  # that could not be excluded or closed
+
+
+class _Cuts:
+    """Tangents of some deployments, ``[point, cut, output, ...]``, at shared or own places."""
+
+    def __init__(self, places: np.ndarray, values: np.ndarray, slopes: np.ndarray):
+        # Constant of the affine form: value at the origin of the variables.
+        self.constants = values - np.einsum("pkov,pkv->pko", slopes, places)
+        self.slopes = slopes
+
+    def of(self, rows) -> "_Cuts":
+        found = object.__new__(_Cuts)
+        found.constants, found.slopes = self.constants[rows], self.slopes[rows]
+        return found
+
+    def joined(self, other: "_Cuts") -> "_Cuts":
+        found = object.__new__(_Cuts)
+        found.constants = np.concatenate([self.constants, other.constants], axis=1)[:, -MOST_CUTS:]
+        found.slopes = np.concatenate([self.slopes, other.slopes], axis=1)[:, -MOST_CUTS:]
+        return found
+
+
+def bound(form: ConvexForm, cell, places: np.ndarray, level: Level) -> Bound:
+    """Bound one family, one residency cell, at one level.
+
+    Args:
+        form: the family.
+        cell: least and largest share of weights in the fast memory.
+        places: knobs to take tangents at, natural logarithms, ``[place, knob]``.
+        level: speed, and the joules to beat.
+    """
+    low = np.append(form.low, SLOWEST)
+    high = np.append(form.high, -level.log_speed)
+    points = np.arange(len(form.evaluator.grid))
+    cuts = _tangents(form, cell, points, places, high[-1])
+    best, prices = _by_teachers(cuts, low, high, level)
+    left = np.flatnonzero(best < level.log_joules - TOLERANCE)
+    opened = len(left)
+    own, center = cuts.of(left), np.tile(np.append(places[0], high[-1]), (len(left), 1))
+    for _ in range(ROUNDS):
+        if not len(left):
+            break
+        found, where, found_prices = _solved(own, low, high)
+        better = found > best[left]
+        best[left] = np.maximum(best[left], found)
+        prices[left[better]] = found_prices[better]
+        stay = best[left] < level.log_joules - TOLERANCE
+        left, own, where, center = left[stay], own.of(stay), where[stay], center[stay]
+        if len(left):
+            # Programs end in far corners; halfway back to where designs are good tangents cut deeper.
+            center = center + INWARD * (where - center)
+            own = own.joined(_own_tangents(form, cell, left, center))
+            own = own.joined(_own_tangents(form, cell, left, where))
+    worst = int(np.argmin(best))
+    return Bound(float(best[worst]), worst, prices[worst], opened, len(left))
+
+
+def _tangents(form: ConvexForm, cell, points, places, pace: float) -> _Cuts:
+    """Each place on every deployment, at the pace of the level."""
+    values, slopes, at = [], [], []
+    for place in places:
+        wide = np.tile(np.append(place, pace), (len(points), 1))
+        found = form.tangents(wide, points, cell)
+        values.append(found.values)
+        slopes.append(found.slopes)
+        at.append(wide)
+    return _Cuts(np.stack(at, 1), *_sound(np.stack(values, 1), np.stack(slopes, 1)))
+
+
+def _own_tangents(form: ConvexForm, cell, points, where) -> _Cuts:
+    found = form.tangents(where, points, cell)
+    return _Cuts(where[:, None], *_sound(found.values[:, None], found.slopes[:, None]))
+
+
+def _sound(values: np.ndarray, slopes: np.ndarray):
+    """A tangent that is not a number says nothing: it becomes one that never binds."""
+    good = np.isfinite(values) & np.isfinite(slopes).all(axis=-1)
+    return np.where(good, values, -1e3), np.where(good[..., None], slopes, 0.0)
+
+
+def _by_teachers(cuts: _Cuts, low, high, level: Level):
+    """Bounds of all deployments from the prices of a few linear programs."""
+    count, outputs = len(cuts.constants), cuts.constants.shape[2]
+    best = np.full(count, -np.inf)
+    prices = np.zeros((count, outputs - 1))
+    for _ in range(3):
+        teachers = np.argsort(best, kind="stable")[:TEACHERS]
+        weights, duals = _program(cuts.of(teachers), low, high)
+        for weight, dual in zip(weights, duals, strict=True):
+            found = _lagrangian(cuts, np.broadcast_to(weight, (count, *weight.shape)),
+                                np.broadcast_to(dual, (count, *dual.shape)), low, high)  # fmt: skip
+            better = found > best
+            best[better] = found[better]
+            prices[better] = dual.sum(axis=0)
+        if (best >= level.log_joules - TOLERANCE).all():
+            break
+    return best, prices
+
+
+def _solved(cuts: _Cuts, low, high):
+    """Bounds of each deployment by its own program, where it ends, and the prices there."""
+    weights, duals, where = _program(cuts, low, high, True)
+    return _lagrangian(cuts, weights, duals, low, high), where, duals.sum(axis=1)
+
+
+def _program(cuts: _Cuts, low, high, where: bool = False):
+    """Multipliers of the tangents of J/token ``[p, cut]`` and of limits ``[p, cut, limit]``.
+
+    The epigraph of J/token is one more variable, so that several tangents of it may bind.
+    """
+    count, cut, outputs = cuts.constants.shape
+    variables = len(low)
+    goal = np.concatenate([cuts.slopes[:, :, 0], -np.ones((count, cut, 1))], axis=2)
+    limits = cuts.slopes[:, :, 1:].reshape(count, -1, variables)
+    limits = np.concatenate([limits, np.zeros((*limits.shape[:2], 1))], axis=2)
+    rows = np.concatenate([goal, limits], axis=1)
+    allowed = -np.concatenate([cuts.constants[:, :, 0],
+                               cuts.constants[:, :, 1:].reshape(count, -1)], axis=1)  # fmt: skip
+    cost = np.zeros((count, variables + 1))
+    cost[:, -1] = 1.0
+    box_low = np.tile(np.append(low, -40.0), (count, 1))
+    box_high = np.tile(np.append(high, 40.0), (count, 1))
+    solved = minimize(cost, rows, allowed, box_low, box_high, PENALTY)
+    weights = np.maximum(solved.prices[:, :cut], 1e-12)
+    weights = weights / weights.sum(axis=1, keepdims=True)
+    duals = np.maximum(solved.prices[:, cut:], 0.0).reshape(count, cut, outputs - 1)
+    inside = np.clip(solved.x[:, :-1], low, high)
+    return (weights, duals, inside) if where else (weights, duals)
+
+
+def _lagrangian(cuts: _Cuts, weights, duals, low, high) -> np.ndarray:
+    """The bound of any multipliers: exact arithmetic on the box, nothing left to a solver."""
+    constant = (weights * cuts.constants[:, :, 0]).sum(axis=1)
+    constant = constant + (duals * cuts.constants[:, :, 1:]).sum(axis=(1, 2))
+    slope = np.einsum("pk,pkv->pv", weights, cuts.slopes[:, :, 0])
+    slope = slope + np.einsum("pko,pkov->pv", duals, cuts.slopes[:, :, 1:])
+    return constant + np.minimum(slope * low, slope * high).sum(axis=1)
+
+
+__all__ = ["CELLS", "Bound", "Level", "bound"]
