@@ -178,6 +178,17 @@ class Search:
         self.trials.study.add_trial(trial)
         self._count(number, family, found, values)
 
+    def enter(self, rows: list[Row]) -> None:
+        """Designs of the unit cube found elsewhere join the run as trials, saved at once."""
+        started, before = time.perf_counter(), self.archive.hypervolume
+        self._enter(rows, self._last_generation())
+        self._close(before, started)
+
+    @property
+    def competed(self) -> tuple[np.ndarray, list[Row]]:
+        """Log10 of both goals of all designs of the run that competed, and where each is from."""
+        return self.folder.competed(self.settings)
+
     def goes_on(self) -> bool:
         """Whether another generation is due: trials left, and a front that still moves."""
         search, state = self.settings.search, self.state

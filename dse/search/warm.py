@@ -179,7 +179,20 @@ class _Branch:
             picked = rng.permutation(around)[: NEIGHBORS * factor]
             shares.append(np.repeat([row.values], len(picked), axis=0))
             points.append(picked)
-        return np.concatenate(shares), np.concatenate(points).astype(int)
+        redrawn = self._redrawn(np.concatenate(shares), rng)
+        both = np.concatenate(points).astype(int)
+        return np.concatenate([*shares, redrawn]), np.concatenate([both, both[: len(redrawn)]])
+
+    def _redrawn(self, shares: np.ndarray, rng) -> np.ndarray:
+        """Copies with one whole-number knob drawn anew: slopes do not see past its next step."""
+        whole = np.flatnonzero([axis.whole for axis in self.evaluator.family.axes])
+        if not len(whole):
+            return shares[:0]
+        copies = shares.copy()
+        copies[np.arange(len(copies)), rng.choice(whole, len(copies))] = rng.uniform(
+            size=len(copies)
+        )
+        return copies
 
 
 def _nothing(evaluator: Evaluator) -> Sweep:
