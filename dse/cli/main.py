@@ -33,6 +33,7 @@ VERBS = {
     ),
     "run": ("dse.cli.run:run", "Run a study."),
     "pareto": ("dse.cli.pareto:app", "Show, plot, export or compare the fronts of runs."),
+    "certify": ("dse.cli.certify:certify", "Bound how far from optimal a run's front can be."),
     "portfolio": ("dse.cli.portfolio:portfolio", "Which few chips together cover a run's front."),
     "study": ("dse.cli.study:app", "List, inspect, resume or remove runs."),
     "hw": ("dse.cli.specs:hardware", "List chips, show one with sources."),

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dse import units
-from dse.report import tables
+from dse.report import certificates, tables
 
 NAMED = (
     ("high_efficiency_decoder", "High Efficiency Decoder"),
@@ -26,7 +26,7 @@ def heading(front: dict[str, Any]) -> Text:
         f"{front['trials']:,} trials, {front['evaluations']:,} designs, "
         f"{len(front['designs'])} on the front, hypervolume {front['hypervolume']:.4f} "
         f"(log10, reference {front['reference_point'][0]:g} tok/s/user, "
-        f"{front['reference_point'][1]:g} tok/s/W); {front['certificate_note']}"
+        f"{front['reference_point'][1]:g} tok/s/W); {certificates.sentence(front['certificate'])}"
     )
 
 

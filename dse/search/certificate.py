@@ -22,6 +22,7 @@ TOLERANCE = 0.003  # natural logarithm: a deployment that can gain no more is le
 ROUNDS = 24
 TEACHERS = 24  # deployments whose prices are tried on all others
 SLOWEST, FASTEST = np.log(1e-6), np.log(10.0)  # of the step time as a variable
+STILL, SURE = 5e-4, 8  # a bound that gained less, after so many rounds, has arrived
 MOST_CUTS = 40
 INWARD = 0.3  # of the way from the center to where a program ends
 
@@ -88,20 +89,28 @@ def bound(form: ConvexForm, cell, points: np.ndarray, places: np.ndarray, level:
     opened = len(left)
     where = np.tile(np.append(places[0], high[-1]), (len(left), 1))
     own, center = cuts.of(left), where
-    for _ in range(ROUNDS):
+    closed, places_closed = [], []
+    for number in range(ROUNDS):
         if not len(left):
             break
         found, where, found_prices = _solved(own, low, high)
-        better = found > best[left]
+        gained = found - best[left]
+        prices[left[gained > 0]] = found_prices[gained > 0]
         best[left] = np.maximum(best[left], found)
-        prices[left[better]] = found_prices[better]
-        stay = best[left] < level.log_joules - TOLERANCE
+        # Excluded, or as far as tangents bring it: then a design may be there to be found.
+        out = best[left] >= level.log_joules - TOLERANCE
+        done = ~out & (gained < STILL) & (number >= SURE)
+        closed.append(left[done])
+        places_closed.append(where[done])
+        stay = ~(out | done)
         left, own, where, center = left[stay], own.of(stay), where[stay], center[stay]
         if len(left):
             # Programs end in far corners; on the way back to good designs tangents cut deeper.
             center = center + INWARD * (where - center)
             own = own.joined(_own_tangents(form, cell, points[left], center))
             own = own.joined(_own_tangents(form, cell, points[left], where))
+    left = np.concatenate([left, *closed])
+    where = np.concatenate([where, *places_closed])
     worst = int(np.argmin(best))
     order = np.argsort(best[left], kind="stable")
     return Bound(float(best[worst]), int(points[worst]), prices[worst], opened, points[left[order]],
@@ -132,7 +141,7 @@ def _by_teachers(cuts: _Cuts, low, high, level: Level):
     prices = np.zeros((count, outputs - 1))
     for _ in range(3):
         teachers = np.argsort(best, kind="stable")[:TEACHERS]
-        weights, duals = _program(cuts.of(teachers), low, high)
+        weights, duals, _ = _program(cuts.of(teachers), low, high)
         for weight, dual in zip(weights, duals, strict=True):
             found = _lagrangian(cuts, np.broadcast_to(weight, (count, *weight.shape)),
                                 np.broadcast_to(dual, (count, *dual.shape)), low, high)  # fmt: skip
@@ -146,12 +155,12 @@ def _by_teachers(cuts: _Cuts, low, high, level: Level):
 
 def _solved(cuts: _Cuts, low, high):
     """Bounds of each deployment by its own program, where it ends, and the prices there."""
-    weights, duals, where = _program(cuts, low, high, True)
+    weights, duals, where = _program(cuts, low, high)
     return _lagrangian(cuts, weights, duals, low, high), where, duals.sum(axis=1)
 
 
-def _program(cuts: _Cuts, low, high, where: bool = False):
-    """Multipliers of the tangents of J/token ``[p, cut]`` and of limits ``[p, cut, limit]``.
+def _program(cuts: _Cuts, low, high):
+    """Multipliers of tangents of J/token ``[p, cut]``, of limits ``[p, cut, limit]``; solutions.
 
     The epigraph of J/token is one more variable, so that several tangents of it may bind.
     """
@@ -172,7 +181,7 @@ def _program(cuts: _Cuts, low, high, where: bool = False):
     weights = weights / weights.sum(axis=1, keepdims=True)
     duals = np.maximum(solved.prices[:, cut:], 0.0).reshape(count, cut, outputs - 1)
     inside = np.clip(solved.x[:, :-1], low, high)
-    return (weights, duals, inside) if where else (weights, duals)
+    return weights, duals, inside
 
 
 def _lagrangian(cuts: _Cuts, weights, duals, low, high) -> np.ndarray:

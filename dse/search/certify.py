@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dse import units
 from dse.search import confirm, polish, refine, warm
 from dse.search.archive import Row, nondominated
 from dse.search.batch import Evaluator
@@ -20,6 +21,7 @@ LN10 = np.log(10.0)
 SEGMENTS = 2048  # random segments that test whether a structure is convex
 OPEN = 6  # deployments polished at a level where a bound leaves room
 CLOSING = 3  # rounds of bounding and polishing at a level
+OURS = ("pace", "clock")  # limits that stand for laws, not for anything one could buy
 WORTH = 1e-3  # natural logarithm: a design so little better is not kept
 
 
@@ -39,6 +41,7 @@ class Certified(NamedTuple):
     level: Level
     bound: Bound
     branch: Branch
+    limits: dict[str, Any]  # of the best design found: used, allowed, unit
     sound: bool  # whether every branch that matters here is convex
 
 
@@ -106,7 +109,19 @@ def _closed(search: Search, branches: list[Branch], speed: float) -> Certified:
             break
     least, branch = min(bounds, key=lambda pair: pair[0].log_joules)
     sound = all(b.convex for b in branches)
-    return Certified(_level(search, speed), least, branch, sound)
+    return Certified(_level(search, speed), least, branch, _limits(search, speed), sound)
+
+
+def _limits(search: Search, speed: float) -> dict[str, Any]:
+    """Limits of the best design found at a speed, in float64."""
+    logs, rows = search.archive.points * LN10, search.archive.rows
+    fast = np.flatnonzero(logs[:, 0] >= speed - 1e-6)
+    row = rows[fast[np.argmax(logs[fast, 1])]]
+    evaluator = search.evaluators[row.family]
+    pair = (row.values, evaluator.grid.choices[row.point])
+    (result,) = confirm.confirmed(evaluator.family, [pair], search.settings)
+    limits = {name: (limit["allowed"], limit["unit"]) for name, limit in result["limits"].items()}
+    return limits | {c.stem: (c.allowed, c.metric.quantity) for c in search.settings.constraints}
 
 
 def _places(search: Search, branch: Branch, speed: float) -> np.ndarray:
@@ -182,9 +197,23 @@ def _summary(found: list[Certified], branches: list[Branch]) -> dict[str, Any]:
     }
 
 
+def _price(name: str, price: float, c: Certified) -> dict[str, Any]:
+    """A price in percent per percent, and in tokens per joule for one more unit of the limit."""
+    allowed, unit = c.limits.get(name, (None, None))
+    per_unit = price * np.exp(-c.level.log_joules) / allowed if allowed else None
+    said = "-" if per_unit is None else f"{per_unit:.3g} per {_unit(unit)}"
+    return {"limit": name, "percent_per_percent": price, "per_unit": per_unit, "unit": unit,
+            "worth": said}  # fmt: skip
+
+
+def _unit(unit: str | None) -> str:
+    return units.show(1.0, unit).removeprefix("1 ") if unit else "1"
+
+
 def _line(c: Certified) -> dict[str, Any]:
     names = c.branch.form.limit_names
-    prices = {n: float(p) for n, p in zip(names, c.bound.prices, strict=True) if p > 1e-3}
+    prices = [_price(n, float(p), c) for n, p in zip(names, c.bound.prices, strict=True)
+              if p > 1e-3 and n not in OURS]  # fmt: skip
     choice = c.branch.form.evaluator.grid.choices[c.bound.point]
     deployment = {n: getattr(choice, n) for n in c.branch.form.evaluator.settings.deployment}
     return {

@@ -60,7 +60,6 @@ def front_of(name: str, settings: Settings, archive: Archive, evaluators, state)
         "reference_point": list(settings.reference_point),
         "hypervolume": archives.hypervolume(logs, archive.reference),
         "certificate": None,
-        "certificate_note": "this release does not bound how far from optimal the front can be",
         **ends,
         "gain": gains(points, curves),
         "families": {f.name: f.title for f in settings.space.families},

@@ -98,10 +98,21 @@ class Run:
 
         front = front_of(self.name, settings, archive, evaluators, state)
         front["family_fronts"] = self.family_fronts(settings)
+        front["certificate"] = self.certificate
         write_parquet(self.folder / "front.parquet", table_of(front))
         write_json(self.folder / "front.json", front)
 
+    def write_certificate(self, certificate: dict[str, Any]) -> None:
+        """``certificate.json``, which the next ``front.json`` carries."""
+        write_json(self.folder / "certificate.json", certificate)
+
     # --- reading ---------------------------------------------------------------------------------
+
+    @property
+    def certificate(self) -> dict[str, Any] | None:
+        """The bounds of the run's space, None where none were computed."""
+        path = self.folder / "certificate.json"
+        return json.loads(path.read_text("utf-8")) if path.is_file() else None
 
     def settings(self) -> Settings:
         """The study as it was started, from the copy in the folder."""

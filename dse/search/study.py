@@ -81,10 +81,11 @@ class Search:
         settings: Settings,
         folder: runs.Run,
         report: Callable[[Progress], None] | None = None,
+        refine: bool = False,
     ):
         self.settings = settings
         self.folder = folder
-        self.refines = settings.search.sampler in samplers.REFINED
+        self.refines = refine or settings.search.sampler in samplers.REFINED
         self.state = folder.recover()
         self.trials = Trials(folder.journal, settings.name)
         self.archive = Archive(settings.reference_point)
