@@ -77,6 +77,7 @@ def _specs() -> dict[str, Any]:
         "packaging": technology.Packaging,
         "cooling": technology.Cooling,
         "styles": technology.ExecutionStyle,
+        "frameworks": technology.Framework,
     }
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 
 from dse import smooth
+from dse.estimate import efficiency
 from dse.estimate.exchange import crossing
 from dse.resources.table import Resources
 from dse.specs.deployment import Deployment
@@ -31,6 +32,8 @@ class Reach(NamedTuple):
     layer_s: Scalar
     step_s: Scalar
     sequence_s: Scalar
+    prefill: Scalar = 1.0  # reached share of the tensor peak
+    kernels: efficiency.Kernels | None = None
 
 
 def reach_of(style: ExecutionStyle, fidelity: str, stage_chips: Scalar) -> Reach:
@@ -39,13 +42,16 @@ def reach_of(style: ExecutionStyle, fidelity: str, stage_chips: Scalar) -> Reach
         return Reach(1.0, 1.0, 1.0, 0.0, 0.0, 0.0)
     large = jnp.where(stage_chips >= style.sync_large_chips, 1.0, 0.0)
     sync_s = large * style.sync_large_s + (1 - large) * style.sync_small_s
+    host = style.framework
     return Reach(
         style.memory_fraction,
         style.tensor_fraction,
         style.link_fraction,
         style.layer_s + jnp.where(stage_chips > 1, sync_s, 0.0),
-        style.step_s,
-        style.sequence_s,
+        style.step_s + (0.0 if host is None else host.step_s),
+        style.sequence_s + (0.0 if host is None else host.sequence_s),
+        smooth.stated(style.prefill_fraction, style.tensor_fraction),
+        efficiency.kernels_of(style),
     )
 
 
@@ -71,11 +77,13 @@ class Row(NamedTuple):
     dependent_s: Scalar
     crossing_s: Scalar
     wait_s: Scalar
+    software_s: Scalar
     busy_s: Scalar  # arithmetic and memory alone
 
 
 def row(op: Op, d: Deployment, resources: Resources, reach: Reach, exponent=None) -> Row:
     """Time and energy of one operator. ``exponent`` None: hard maximum; else a p-norm."""
+    exponent = reach.kernels.exponent if exponent is None and reach.kernels else exponent
     streams, bytes_by = _streams(op, d, resources, reach)
     flops_s = _arithmetic_s(op, d, resources, reach)
     lanes = {"compute": smooth.maximum(list(flops_s.values()), exponent)}
@@ -84,12 +92,17 @@ def row(op: Op, d: Deployment, resources: Resources, reach: Reach, exponent=None
     dependent_s = op.dependent_ops * resources.seconds["dependent_op"]
     crossing_s = op.die_crossings * resources.seconds["die_crossing"]
     wait_s = _wait_s(op, d, resources)
-    fixed_s = dependent_s + crossing_s + wait_s
+    software_s = efficiency.fixed_s(op, d, reach.kernels) if reach.kernels else 0.0
+    fixed_s = dependent_s + crossing_s + wait_s + software_s
     link_s, stage_s, stages, sent = 0.0, 0.0, 0.0, {}
     if op.exchange is not None:
         link_s, stage_s, stages, sent = crossing(op.exchange, resources, d.collective, reach.link)
+        late_s = (reach.kernels.stage_factor - 1) * stage_s if reach.kernels else 0.0
+        link_s, stage_s = link_s + late_s, stage_s + late_s
     bytes_by["links"] = sum(sent.values(), 0.0)
-    parts = _attributed(busy_s, lanes, streams)
+    hard_s = smooth.maximum(list(lanes.values()))
+    over = smooth.ratio(busy_s, hard_s)  # what a smooth maximum adds goes to the longest lane
+    parts = {part: s * over for part, s in _attributed(hard_s, lanes, streams).items()}
     parts |= {"communication": link_s, "overhead": fixed_s}
     return Row(
         op=op,
@@ -104,6 +117,7 @@ def row(op: Op, d: Deployment, resources: Resources, reach: Reach, exponent=None
         dependent_s=dependent_s,
         crossing_s=crossing_s,
         wait_s=wait_s,
+        software_s=software_s,
         busy_s=busy_s,
     )
 
@@ -111,6 +125,10 @@ def row(op: Op, d: Deployment, resources: Resources, reach: Reach, exponent=None
 def _streams(op: Op, d: Deployment, resources: Resources, reach: Reach):
     """Seconds of weights and of KV cache per memory tier, and bytes by source of the mean chip."""
     weights = op.read_values * weight_bytes(op, d)
+    slower = 1.0  # KV cache over weights
+    if reach.kernels:
+        weights = weights * efficiency.touched_share(op, d, reach.kernels)
+        slower = reach.memory / reach.kernels.cache
     cache = (op.kv_read_values + op.kv_write_values) * d.formats.kv_bytes + op.state_bytes
     streams = {}
     for name, tier in resources.tiers.items():
@@ -118,7 +136,7 @@ def _streams(op: Op, d: Deployment, resources: Resources, reach: Reach):
         stripe = d.stripe_fraction if tier.law == "macro" else 1.0
         streams[name] = (
             weights * op.weight_skew * d.weights_in[name] * per_byte / stripe,
-            cache * op.kv_skew * d.kv_in[name] * per_byte,
+            cache * op.kv_skew * d.kv_in[name] * per_byte * slower,
         )
     by_source = {"weights": weights, "kv_cache": cache}
     by_source["activations"] = op.activation_values * d.formats.activation_bytes
@@ -128,7 +146,8 @@ def _streams(op: Op, d: Deployment, resources: Resources, reach: Reach):
 def _arithmetic_s(op: Op, d: Deployment, resources: Resources, reach: Reach) -> dict[str, Scalar]:
     mix = d.formats.math[op.math]
     tensor = sum(share * resources.seconds[f"tensor_{name}"] for name, share in mix.items())
-    vector = op.vector_flops * resources.seconds["vector"]
+    extra = efficiency.convert_flops(op, d, reach.kernels) if reach.kernels else 0.0
+    vector = (op.vector_flops + extra) * resources.seconds["vector"]
     vector = vector + op.exponentials * resources.seconds["exponential"]
     return {
         "tensor": op.tensor_flops * op.flops_skew * tensor / reach.tensor,
@@ -153,7 +172,6 @@ def _attributed(busy_s, lanes, streams) -> dict[str, Scalar]:
         weights_s = weights_s + taken * share
         cache_s = cache_s + taken * (1 - share)
         left = left - taken
-    # A smooth maximum leaves a remainder above every lane; arithmetic takes it.
     return {"weights": weights_s, "kv_cache": cache_s, "compute": left}
 
 
@@ -252,7 +270,7 @@ def _path(rows, parts, software_s) -> dict[str, tuple[Scalar, Scalar]]:
         "dependent operations": (sum(r.op.layers * r.op.dependent_ops for r in rows),
                                  summed("dependent_s")),
         "memory latency": (sum(r.op.layers * r.op.memory_waits for r in rows), summed("wait_s")),
-        "software": (1.0, software_s),
+        "software": (1.0, software_s + summed("software_s")),
     }  # fmt: skip
 
 

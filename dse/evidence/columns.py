@@ -92,15 +92,22 @@ def estimated(cases: Sequence[Case], pick: Iterable[str], fidelity: str) -> dict
     """The picked fields of the estimates, ``[case]`` each, board power scope, float64."""
     names = list(pick)
     found = {name: np.full(len(cases), np.nan) for name in names}
-    for indices in grouped(cases):
-        for start in range(0, len(indices), WIDTH):
-            some = indices[start : start + WIDTH]
-            with jax.enable_x64(True), np.errstate(all="ignore"):
-                design, scenario = stacked([cases[i] for i in some])
-                estimate = estimate_step(design, scenario, fidelity, "accelerator")
-                for name in names:
-                    found[name][some] = column(getattr(estimate, name), len(some))
+    for some in chunks(cases):
+        with jax.enable_x64(True), np.errstate(all="ignore"):
+            design, scenario = stacked([cases[i] for i in some])
+            estimate = estimate_step(design, scenario, fidelity, "accelerator")
+            for name in names:
+                found[name][some] = column(getattr(estimate, name), len(some))
     return found
+
+
+def chunks(cases: Sequence[Case]) -> list[list[int]]:
+    """Indices of cases of one structure, as many at once as a call is wide."""
+    return [
+        indices[start : start + WIDTH]
+        for indices in grouped(cases)
+        for start in range(0, len(indices), WIDTH)
+    ]
 
 
 def grouped(cases: Sequence[Case]) -> list[list[int]]:

@@ -168,7 +168,7 @@ def _deployment(arithmetic: list[str], tiers: list[str], shapes: list[Shape]) ->
     width: Any = jnp.asarray([format_of(shape.format).bytes for shape in shapes])
     used = [arithmetic_of(shape.format, arithmetic) for shape in shapes]
     mix: Any = {a: jnp.asarray([1.0 if u == a else 0.0 for u in used]) for a in arithmetic}
-    weights = dict.fromkeys(WEIGHT_BYTES, width)
+    weights: Any = dict.fromkeys(WEIGHT_BYTES, width)
     uses: Any = dict.fromkeys(("attention", "projection", "expert"), mix)
     formats = Formats(**weights, activation_bytes=2.0, dispatch_bytes=2.0, math=uses)
     first = {name: 1.0 if name == tiers[0] else 0.0 for name in tiers}

@@ -1,0 +1,110 @@
+"""What kernels reach of nameplate, operator by operator, under an execution style.
+
+Time of an operator = fixed time of its kind + p-norm(memory / share, arithmetic / share) + exchange
+Fixed times do not fall with bandwidth: the public kernel tables of NVIDIA AIConfigurator give 3 to
+5 us for matrix products, 10 to 13 us for attention and 23 to 45 us for experts on every generation
+since A100. All of it is absent at speed of light.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from dse import smooth
+from dse.specs.deployment import Deployment
+from dse.specs.technology import ExecutionStyle
+from dse.work.decode import weight_bytes
+from dse.work.table import Op, Scalar
+
+ARITHMETIC_BYTES = {"bf16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5}
+# Token mixers, whose kernels are unlike matrix products.
+MIXERS = ("attention", "indexer", "state")
+
+
+class Kernels(NamedTuple):
+    """Constants of a style that act inside operators; see `ExecutionStyle` for each."""
+
+    exponent: Scalar | None
+    cache: Scalar  # reached share of bandwidth, KV cache
+    projection_s: Scalar
+    attention_s: Scalar
+    experts_s: Scalar
+    exchange_s: Scalar
+    quantize_s: Scalar
+    quantize_experts_s: Scalar
+    stage_factor: Scalar
+    convert_flops: Scalar
+    routing_exponent: Scalar
+
+
+def kernels_of(style: ExecutionStyle) -> Kernels:
+    """The kernel constants of a style; what it leaves out costs nothing.
+
+    A framework scales all fixed times: it decides what is fused and captured in a graph.
+    """
+    factor = 1.0 if style.framework is None else style.framework.kernel_factor
+
+    def fixed(seconds: Scalar | None) -> Scalar:
+        return factor * smooth.stated(seconds, 0.0)
+
+    return Kernels(
+        exponent=style.smoothness,
+        cache=smooth.stated(style.cache_fraction, style.memory_fraction),
+        projection_s=fixed(style.projection_s),
+        attention_s=fixed(style.attention_s),
+        experts_s=fixed(style.experts_s),
+        exchange_s=fixed(style.exchange_s),
+        quantize_s=fixed(style.quantize_s),
+        quantize_experts_s=fixed(style.quantize_experts_s),
+        stage_factor=smooth.stated(style.stage_factor, 1.0),
+        convert_flops=smooth.stated(style.convert_flops, 0.0),
+        routing_exponent=smooth.stated(style.routing_exponent, 1.0),
+    )
+
+
+def fixed_s(op: Op, d: Deployment, kernels: Kernels) -> Scalar:
+    """Launch, synchronization and small kernels around one operator; 0 where it does not exist."""
+    if op.exchange is not None:
+        return kernels.exchange_s * op.exchange.rounds
+    if op.name in MIXERS:
+        return kernels.attention_s
+    there = jnp.where(op.stored_values + op.read_values > 0, 1.0, 0.0)
+    kind_s, quantize_s = kernels.projection_s, kernels.quantize_s
+    if op.math == "expert":
+        kind_s, quantize_s = kernels.experts_s, kernels.quantize_experts_s
+    return there * (kind_s + quantize_s * _in_eight_bits(op, d))
+
+
+def _in_eight_bits(op: Op, d: Deployment) -> Scalar:
+    """Share of an operator's arithmetic in 8 bits, before which activations are quantized."""
+    mix = d.formats.math[op.math]
+    return sum(share for name, share in mix.items() if ARITHMETIC_BYTES.get(name) == 1.0)
+
+
+def touched_share(op: Op, d: Deployment, kernels: Kernels) -> Scalar:
+    """Expert weights read, over those that uniform routing would touch.
+
+    Real routers prefer some experts, and neighbouring tokens agree: n tokens touch as many as
+    ``n ** routing_exponent`` independent ones would. With f the share touched by n uniform tokens,
+    that is ``1 - (1 - f) ** (n ** (e - 1))``; one token is not affected.
+    """
+    if op.math != "expert":
+        return 1.0
+    tokens = d.batch / d.micro_batches * d.queries
+    share = smooth.ratio(op.read_values, op.stored_values)
+    effective = jnp.maximum(tokens, 1.0) ** (kernels.routing_exponent - 1.0)
+    untouched = smooth.above(1.0 - share, 0.0)
+    remains = jnp.where(untouched > 0, jnp.where(untouched > 0, untouched, 1.0) ** effective, 0.0)
+    return smooth.ratio(1.0 - remains, share)
+
+
+def convert_flops(op: Op, d: Deployment, kernels: Kernels) -> Scalar:
+    """Vector operations that widen weights stored narrower than they are multiplied.
+
+    Int4 and 4-bit floats on chips without such arithmetic: a table look-up and a scale per value,
+    which beside memory as fast as an HBM chip's takes longer than the stream itself.
+    """
+    mix = d.formats.math[op.math]
+    width = sum(share * ARITHMETIC_BYTES.get(name, 2.0) for name, share in mix.items())
+    is_narrow = jnp.where(weight_bytes(op, d) < 0.75 * width, 1.0, 0.0)
+    return is_narrow * kernels.convert_flops * op.read_values
