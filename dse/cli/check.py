@@ -104,6 +104,7 @@ def _read(kind: str, path: pathlib.Path):
             _provisioned(loaded.spec)
         return loaded.record, loaded.files
     tree, _, files = load.inherited(kind, path)
+    tree = load.resolved(tree, _specs()[kind], files, path.name)
     model, record = load.validated(tree, _specs()[kind], path.name)
     schema.build(model, "", record)
     return record, files

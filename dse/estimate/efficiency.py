@@ -35,6 +35,11 @@ class Kernels(NamedTuple):
     stage_factor: Scalar
     convert_flops: Scalar
     routing_exponent: Scalar
+    launched_share: Scalar  # of fixed times, in which kernels run
+    busy_power_w_per_mm2: Scalar
+    kernel_power_w_per_mm2: Scalar
+    exchange_power_w_per_mm2: Scalar
+    sequence_power_w_per_mm2: Scalar
 
 
 def kernels_of(style: ExecutionStyle) -> Kernels:
@@ -59,6 +64,30 @@ def kernels_of(style: ExecutionStyle) -> Kernels:
         stage_factor=smooth.stated(style.stage_factor, 1.0),
         convert_flops=smooth.stated(style.convert_flops, 0.0),
         routing_exponent=smooth.stated(style.routing_exponent, 1.0),
+        launched_share=1 / jnp.maximum(factor, 1.0),
+        busy_power_w_per_mm2=smooth.stated(style.busy_power_w_per_mm2, 0.0),
+        kernel_power_w_per_mm2=smooth.stated(style.kernel_power_w_per_mm2, 0.0),
+        exchange_power_w_per_mm2=smooth.stated(style.exchange_power_w_per_mm2, 0.0),
+        sequence_power_w_per_mm2=smooth.stated(style.sequence_power_w_per_mm2, 0.0),
+    )
+
+
+def active_j_per_mm2(
+    parts: dict[str, Scalar], kernel_s: Scalar, sequence_s: Scalar, k: Kernels
+) -> Scalar:
+    """Energy of running at all, per area and pass, beyond the events that are counted.
+
+    A busy GPU draws half its limit before traffic and arithmetic: schedulers, register files and
+    instruction issue of resident kernels, spinning synchronization. It goes with time, by what the
+    time is spent on. Where a framework launches late (a factor above 1) the chip idles meanwhile,
+    and so it does while such a framework handles sequences.
+    """
+    busy_s = parts["weights"] + parts["kv_cache"] + parts["compute"]
+    return (
+        k.busy_power_w_per_mm2 * busy_s
+        + k.kernel_power_w_per_mm2 * kernel_s * k.launched_share
+        + k.exchange_power_w_per_mm2 * parts["communication"]
+        + k.sequence_power_w_per_mm2 * sequence_s * k.launched_share
     )
 
 

@@ -211,6 +211,7 @@ class Pass(NamedTuple):
     flops: Scalar
     path: dict[str, tuple[Scalar, Scalar]]  # critical path: stage -> (count, seconds)
     switch_j: Scalar
+    active_j_per_mm2: Scalar  # of running at all, beyond counted events
 
 
 def total(rows: list[Row], d: Deployment, resources: Resources, reach: Reach, layers) -> Pass:
@@ -234,6 +235,11 @@ def total(rows: list[Row], d: Deployment, resources: Resources, reach: Reach, la
         for part in ENERGY_PARTS
     }
     names = ("weights", "kv_cache", "activations", "links")
+    active = 0.0
+    if reach.kernels:
+        kernel_s = sum(r.op.layers * r.software_s for r in rows)
+        sequence_s = rank_sequences * reach.sequence_s
+        active = efficiency.active_j_per_mm2(parts, kernel_s, sequence_s, reach.kernels) * scale
     return Pass(
         seconds=seconds,
         bounds_s=(together_s, apart_s),
@@ -245,6 +251,7 @@ def total(rows: list[Row], d: Deployment, resources: Resources, reach: Reach, la
         flops=sum(r.op.layers * r.flops for r in rows),
         path=_path(rows, parts, software_s),
         switch_j=_switch_j(rows, resources),
+        active_j_per_mm2=active,
     )
 
 

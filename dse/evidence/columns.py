@@ -15,8 +15,8 @@ import numpy as np
 from dse.estimate.prepare import deploy, unplaced
 from dse.estimate.step import Design, Scenario, estimate_step
 from dse.evidence.points import Point, refused
+from dse.evidence.styles import hardware_of
 from dse.specs import load
-from dse.specs.hardware import HardwareSpec
 from dse.specs.schema import SpecError
 from dse.specs.workload import Request, Workload
 from dse.work.split import Context
@@ -33,15 +33,6 @@ class Case(NamedTuple):
 
 
 @functools.cache
-def hardware_of(chip: str, style: str, limit_w: float | None) -> HardwareSpec:
-    """A chip of the library, under another execution style or board limit if one is named."""
-    overrides = [("style", style)] if style else []
-    if limit_w is not None:
-        overrides.append(("tdp", f"{limit_w:g} W"))
-    return load.load("chips", chip, tuple(overrides)).spec
-
-
-@functools.cache
 def _model(name: str) -> Any:
     return load.load("models", name).spec
 
@@ -53,13 +44,13 @@ def workload_of(point: Point) -> Workload:
     return Workload(requests=[Request(share=1.0, **lengths)], batch=batch, reserve_fraction=0.0)
 
 
-def case_of(point: Point, style: str = "", prefill: str = "ignored") -> Case:
+def case_of(point: Point, prefill: str = "ignored") -> Case:
     """The design and scenario of a point.
 
     Raises:
         LeftOutError: the split cannot exist on this chip and model.
     """
-    hardware = hardware_of(point.chip, style, point.limit_w)
+    hardware = hardware_of(point.chip, point.framework, point.limit_w)
     model = _model(point.model)
     workload = workload_of(point)
     choices = dataclasses.replace(point.choices, prefill=prefill)

@@ -22,9 +22,8 @@ PER_OP = ("layers", "weights_s", "cache_s", "tensor_s", "vector_s", "convert_s",
           "quantize_experts", "touched")  # fmt: skip
 PER_POINT = ("sequences", "tokens", "total_layers", "prefill_s", "accepted", "busy_chips")
 FIXED = ("projection", "attention", "experts", "exchange", "quantize", "quantize_experts")
-CONSTANTS = ("memory", "cache", "tensor", "prefill", "link", "projection", "attention", "experts",
-             "exchange", "quantize", "quantize_experts", "stage_factor", "convert", "routing_exponent", "layer",
-             "kernel_factor", "step", "sequence")  # fmt: skip
+CONSTANTS = ("memory", "cache", "tensor", "prefill", "link", *FIXED, "stage_factor", "convert",
+             "routing_exponent", "layer", "kernel_factor", "step", "sequence")  # fmt: skip
 
 
 class Features(NamedTuple):

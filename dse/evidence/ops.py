@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from dse.estimate import passes
-from dse.evidence import columns, names
+from dse.evidence import names
 from dse.evidence.points import FORMAT_WORDS
+from dse.evidence.styles import hardware_of
 from dse.evidence.tables import Table, number, word
 from dse.resources.provision import provision
 from dse.specs.deployment import Deployment, Formats, Skew
@@ -153,7 +154,7 @@ def _numbers(kind: str, row: dict[str, Any], chip: str, form: str, suite: str) -
 
 def _seconds(kind: str, chip: str, shapes: list[Shape]) -> np.ndarray:
     """Predicted latency of shapes on one chip, ``[shape]``."""
-    hardware = columns.hardware_of(chip, "", None)
+    hardware = hardware_of(chip, "", None)
     make, needed = OPS[kind]
     with jax.enable_x64(True):
         numbers = {n: jnp.asarray([s.numbers[n] for s in shapes]) for n in needed}

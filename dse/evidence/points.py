@@ -24,8 +24,8 @@ GPT_FAST_OUTPUT_TOKENS = 200.0  # the default of its generate script
 # A request of 1024 tokens averages 922: InferenceX draws lengths from 0.8 to 1 of the nominal one.
 NOMINAL_LENGTH_SHARE = 0.9
 # Longer outputs are in flight longer: with a coefficient of variation v of output lengths the mean
-# output in flight is (1 + v^2) / 2 of the mean one. 0.6 is v = 0.45; more would not fit in the memory
-# of the largest batches that ML.ENERGY reports.
+# output in flight is (1 + v^2) / 2 of the mean one. 0.6 is v = 0.45; more would not fit in memory
+# at the largest batches that ML.ENERGY reports.
 IN_FLIGHT_SHARE = {"drawn": 0.6, "fixed": 0.5}
 PLAUSIBLE = {"tpot_s": (5e-5, 60.0), "power_w": (3.0, 3e4), "j_per_token": (1e-4, 1e5)}
 DISAGREEMENT = 1.7
@@ -44,9 +44,12 @@ FRAMEWORKS = {
     "sglang": ("sglang",),
     "gpt_fast": ("gpt-fast",),
     "llama_cpp": ("llama.cpp", "ollama"),
+    "vllm_2024": ("vllm (2024)",),
+    "vllm_2025": ("vllm 0.11", "vllm 0.10", "vllm 0.9", "vllm 0.8"),
     "vllm": ("vllm",),
 }
 _PREFILL_IN_TIME = re.compile(r"prefill interleaved|first prefill included|incl\. .*prefill")
+_FIRST_TOKEN = re.compile(r"TTFT (\d+(?:\.\d+)?(?:e[+-]?\d+)?) ms")
 _ACCEPTED = re.compile(r"MTP(\d) \(accept len (\d(?:\.\d+)?)\)")
 
 
@@ -66,6 +69,18 @@ class Point:
     prefill_in_time: bool  # prompts are processed between the steps that TPOT spans
     measured: dict[str, float]
     limit_w: float | None = None  # board limit the row states
+    first_token_s: float = 0.0  # time to first token, where the batch counts those who wait for it
+
+    def decoding(self, tpot_s: float) -> "Point":
+        """The point with the batch of those past their first token, by Little's law.
+
+        Of a stated concurrency, the share ``output tpot / (first token + output tpot)`` decodes.
+        """
+        steps_s = self.output_tokens * tpot_s
+        share = steps_s / (self.first_token_s + steps_s)
+        c = self.choices
+        batch = whole_batch(float(c.batch or 1.0) * share, c.dp, c.pp)
+        return dataclasses.replace(self, choices=dataclasses.replace(c, batch=batch))
 
 
 class LeftOutError(ValueError):
@@ -90,14 +105,30 @@ def point_of(row: dict[str, Any]) -> Point:
         model=network,
         suite=word(row, "suite"),
         grade=word(row, "clean_grade"),
-        framework=framework_of(word(row, "framework")),
+        framework=_framework(row),
         choices=_choices(row, network, context, names.cores_per_chip(hardware)),
         input_tokens=inputs,
         output_tokens=outputs,
         prefill_in_time=bool(_PREFILL_IN_TIME.search(word(row, "phase_note"))),
         measured=measured,
         limit_w=names.limit_w(hardware),
+        first_token_s=_first_token_s(row),
     )
+
+
+def _first_token_s(row: dict[str, Any]) -> float:
+    """From ``ttft_ms``, or a note that states it; 0 where neither does."""
+    stated = number(row, "ttft_ms")
+    if stated is None:
+        found = _FIRST_TOKEN.search(word(row, "confidence_note"))
+        stated = float(found.group(1)) if found else 0.0
+    return max(stated, 0.0) * 1e-3
+
+
+def _framework(row: dict[str, Any]) -> str:
+    found = framework_of(word(row, "framework"))
+    # A batch run without a server has none of the scheduling of early serving.
+    return found.split("_20")[0] if "static batch" in word(row, "phase_note") else found
 
 
 def framework_of(text: str) -> str:
@@ -187,7 +218,7 @@ def _choices(row: dict[str, Any], model: str, context: float, cores: float) -> C
         ep = 1.0  # a column of ones and zeros in tables of dense models
     drafts, acceptance = _speculation(word(row, "spec_decode"))
     return Choices(
-        batch=_whole(batch / replicas, dp),
+        batch=whole_batch(batch / replicas, dp, pp),
         tp=tp,
         dp=dp,
         pp=pp,
@@ -215,9 +246,12 @@ def _split(row: dict[str, Any], cores: float) -> tuple[float, float, float]:
     return tp, dp, pp
 
 
-def _whole(batch: float, dp: float) -> float:
-    """A batch that whole sequences on every data-parallel rank make: nearest, at least one each."""
-    return max(round(batch / dp), 1) * dp
+def whole_batch(batch: float, dp: float, pp: float) -> float:
+    """The nearest batch of whole sequences, as many on every rank and in every micro-batch."""
+    share = max(round(batch / dp), 1)
+    if share > pp:  # else each sequence is a micro-batch of its own
+        share = round(share / pp) * pp
+    return share * dp
 
 
 def _speculation(text: str) -> tuple[int, tuple[float, ...] | None]:

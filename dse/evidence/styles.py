@@ -1,16 +1,38 @@
 """Which execution style a measured row ran under, and whether its kind of row fitted that style."""
 
+import dataclasses
 import functools
 
 from dse.evidence.points import Point
-from dse.specs import library, load
+from dse.specs import library, load, schema
+from dse.specs.hardware import HardwareSpec
+from dse.specs.technology import Framework
 
 
-def style_of(point: Point) -> str:
-    """The style of a row: the chip's own, under the framework the row names where there is one."""
-    own = own_style(point.chip)
-    named = f"{own}_{point.framework}" if point.framework else ""
-    return named if named in library.folder_of("styles") else ""
+@functools.cache
+def framework(name: str) -> Framework | None:
+    """A framework of the library; None where there is none of that name."""
+    if name not in library.folder_of("frameworks"):
+        return None
+    path = library.locate("frameworks", name)
+    tree, _, _ = load.inherited("frameworks", path)
+    model, record = load.validated(tree, Framework, path.name)
+    return schema.build(model, "", record)
+
+
+@functools.cache
+def hardware_of(chip: str, host: str, limit_w: float | None) -> HardwareSpec:
+    """A chip of the library under a framework and a board limit, where they are known.
+
+    Chips whose style has no framework (dataflow machines) keep their style as it is.
+    """
+    overrides = () if limit_w is None else (("tdp", f"{limit_w:g} W"),)
+    hardware = load.load("chips", chip, overrides).spec
+    named = framework(host)
+    if named is None or hardware.style.framework is None:
+        return hardware
+    style = dataclasses.replace(hardware.style, framework=named)
+    return dataclasses.replace(hardware, style=style)
 
 
 @functools.cache
@@ -33,5 +55,5 @@ def _fitted(style: str) -> dict[str, list[str]]:
 
 def calibrated_on(point: Point, metric: str) -> bool:
     """Whether rows of this chip and model, by this metric, were in the fit of the style."""
-    seen = _fitted(style_of(point) or own_style(point.chip)).get(metric, [])
+    seen = _fitted(own_style(point.chip)).get(metric, [])
     return f"{point.chip} {point.model}" in seen

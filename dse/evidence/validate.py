@@ -8,7 +8,7 @@ from typing import Any
 
 from dse.evidence import columns, ops, scores, tables
 from dse.evidence.points import LeftOutError, Point, is_finite, point_of
-from dse.evidence.styles import calibrated_on, style_of
+from dse.evidence.styles import calibrated_on
 from dse.evidence.tables import Table
 
 SCHEMA = "dse.validate/1"
@@ -43,6 +43,7 @@ def validate(table: Table, fidelity: str = "calibrated") -> Validation:
     if table.kind != "decode":
         return Validation(*ops.predicted(table))
     points, left_out = read_points(table.rows)
+    points = _decoding(points, fidelity)
     rows: list[dict[str, Any]] = []
     steps = _cases(points, [_time_prefill(p) for p in points], left_out)
     rows += _predictions(steps, {"tpot_s": "tpot_s"}, fidelity)
@@ -50,6 +51,19 @@ def validate(table: Table, fidelity: str = "calibrated") -> Validation:
     runs = _cases(charged, [_energy_prefill(p) for p in charged], collections.Counter())
     rows += _predictions(runs, {"power_w": "chip_power_w", "j_per_token": "j_per_token"}, fidelity)
     return Validation(rows, left_out)
+
+
+def _decoding(points: list[Point], fidelity: str) -> list[Point]:
+    """Points at the batch that decodes, where the stated one counts those awaiting a first token.
+
+    The time per token that share depends on is the predicted one, at the stated batch.
+    """
+    waiting = [i for i, point in enumerate(points) if point.first_token_s > 0]
+    some = [points[i] for i in waiting]
+    made = _cases(some, [_time_prefill(p) for p in some], collections.Counter())
+    times = columns.estimated([case for _, case in made], ["tpot_s"], fidelity)["tpot_s"]
+    found = {id(p): p.decoding(float(t)) for (p, _), t in zip(made, times, strict=True)}
+    return [found.get(id(point), point) for point in points]
 
 
 def read_points(
@@ -82,7 +96,7 @@ def _cases(points: Sequence[Point], prefills: Sequence[str], left_out: collectio
     made = []
     for point, prefill in zip(points, prefills, strict=True):
         try:
-            made.append((point, columns.case_of(point, style_of(point), prefill)))
+            made.append((point, columns.case_of(point, prefill)))
         except LeftOutError as reason:
             left_out[str(reason)] += 1
     return made

@@ -145,15 +145,18 @@ class ExecutionStyle(eqx.Module):
     )
     cache_fraction: float | None = number(
         "reached share of memory bandwidth, KV cache; unset: as weights",
-        positive=True, optional=True,
+        positive=True,
+        optional=True,
     )
     prefill_fraction: float | None = number(
         "reached share of the tensor peak in prefill; unset: as decode",
-        positive=True, optional=True,
+        positive=True,
+        optional=True,
     )
     smoothness: float | None = number(
         "exponent of the p-norm of lanes in an operator; unset: maximum",
-        positive=True, optional=True,
+        positive=True,
+        optional=True,
     )
     projection_s: float | None = number("fixed time of a matrix product", optional=True)
     attention_s: float | None = number("fixed time of a token mixer", optional=True)
@@ -171,7 +174,20 @@ class ExecutionStyle(eqx.Module):
     )
     routing_exponent: float | None = number(
         "n routed tokens touch the experts of n to this independent ones",
-        positive=True, optional=True,
+        positive=True,
+        optional=True,
+    )
+    busy_power_w_per_mm2: float | None = number(
+        "drawn beyond counted events while arrays or memory work, at the core rail", optional=True
+    )
+    kernel_power_w_per_mm2: float | None = number(
+        "drawn in the fixed times of operators, at the core rail", optional=True
+    )
+    exchange_power_w_per_mm2: float | None = number(
+        "drawn while waiting for links, at the core rail", optional=True
+    )
+    sequence_power_w_per_mm2: float | None = number(
+        "drawn in the time per sequence, at the core rail", optional=True
     )
 
 

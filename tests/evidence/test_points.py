@@ -13,7 +13,7 @@ ROW = {
 
 def test_a_plain_row():
     point = points.point_of(ROW)
-    assert (point.chip, point.model, point.framework) == ("h100_sxm", "llama-3.1-70b", "vllm")
+    assert (point.chip, point.model, point.framework) == ("h100_sxm", "llama-3.1-70b", "vllm_2025")
     assert point.measured == {"tpot_s": pytest.approx(9e-3)}
     choices = point.choices
     assert (choices.tp, choices.batch, choices.context) == (8, 16, 1250)
