@@ -3,7 +3,7 @@
     python benchmarks/fit_styles.py DATA.csv.gz [--write] [--leave-out]
 
 Constants of generations are offsets from shared ones, constants of frameworks are shared by all
-generations (`dse.evidence.fit.many_styles`). Chips of `NEVER` take no part whatever the table holds.
+generations (`dse.evidence.fit.many_styles`). Chips of `NEVER` take no part in any case.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import pathlib
 
 import numpy as np
 
-from dse.evidence import electric, fit, tables, validate
+from dse.evidence import electric, fit, tables, validate, written
 from dse.evidence.columns import case_of
 from dse.evidence.features import Features, features_of
 from dse.evidence.points import LeftOutError
@@ -38,7 +38,10 @@ FRAMEWORKS = {
     "llama_cpp": "llama.cpp",
 }
 TODAY = ("vllm", "sglang", "trtllm")  # whose mean a chip runs under unless a row names one
-UNMETERED = ("gpu_cdna",)  # data-center parts without a measured board: the mean of the others
+# Data-center parts without a measured board; half of their silicon is cache and links below the
+# compute dies, and their limit per area is as much lower.
+UNMETERED, UNMETERED_SHARE = ("gpu_cdna",), 0.6
+UNMETERED_NOTE = "not measured: six tenths of the mean of Ampere, Hopper and Blackwell"
 SECONDS = ("projection", "attention", "experts", "exchange", "quantize", "quantize_experts")
 KEYS = {"memory": "memory", "tensor": "tensor", "link": "link", "cache": "cache",
         "prefill": "prefill", "stage_factor": "stage_factor", "convert": "convert",
@@ -98,20 +101,8 @@ def leave_out(kept, features):
 
 def line(key, value, spread, unit="", note="", most=None):
     """One value with its 90 % interval."""
-    scale = {"us": 1e6, "": 1.0, "flop": 1.0}[unit]
-    low, high = (value * np.exp(sign * 1.645 * spread) for sign in (-1, 1))
-    if most is not None:
-        value, high = min(value, most), min(high, most)
-
-    def shown(x):
-        text = f"{x * scale:.3g}"
-        return f'"{text} {unit}"' if unit else text
-
-    extra = f', note = "{note}"' if note else ""
-    # Bounds are moved outwards by what rounding may take, so that they hold the rounded value.
-    low, high = min(low, value) * 0.994, max(high, value) * 1.006
-    high = high if most is None else min(high, most)
-    return f"{key} = {{ value = {shown(value)}, range = [{shown(low)}, {shown(high)}]{extra} }}"
+    value = value if most is None else min(value, most)
+    return written.line(key, value, written.interval(value, spread, most), unit, note)
 
 
 def unsure(found, *names):
@@ -153,19 +144,11 @@ def shared_lines(found):
     return rows
 
 
-def power_lines(fitted, note=""):
-    rows = []
-    for name, value in fitted.values.items():
-        low, high = (
-            max(value - 1.645 * fitted.spreads[name], 0.0),
-            value + 1.645 * fitted.spreads[name],
-        )
-        extra = f', note = "{note}"' if note else ""
-        rows.append(
-            f'{name} = {{ value = "{value:.3f} W/mm2", range = ["{low * 0.999:.3f} W/mm2", '
-            f'"{high * 1.001:.3f} W/mm2"]{extra} }}'
-        )
-    return rows
+def power_lines(fitted, note="", scale=1.0):
+    return [
+        written.power_line(name, scale * value, scale * fitted.spreads[name], note)
+        for name, value in fitted.values.items()
+    ]
 
 
 def seen(kept, style, metric):
@@ -212,7 +195,7 @@ def write(kept, found, powers, shared_power):
         if style in powers:
             text += power_lines(powers[style])
         if style in UNMETERED:
-            text += power_lines(shared_power, "mean over Ampere, Hopper and Blackwell")
+            text += power_lines(shared_power, UNMETERED_NOTE, UNMETERED_SHARE)
         text += ["", "[facts.calibrated]"]
         text += [seen(kept, style, metric) for metric in ("tpot_s", "power_w", "j_per_token")]
         (ROOT / "styles" / f"{style}.toml").write_text("\n".join(text) + "\n")

@@ -29,6 +29,7 @@ VERBS = {
     "pareto": ("dse.cli.pareto:app", "Show, plot, export or compare the fronts of runs."),
     "study": ("dse.cli.study:app", "List, inspect, resume or remove runs."),
     "validate": ("dse.cli.validate:validate", "Predictions against published measurements."),
+    "calibrate": ("dse.cli.calibrate:calibrate", "Fit an execution style to measurements."),
     "hw": ("dse.cli.specs:hardware", "List chips, show one with sources."),
     "model": ("dse.cli.specs:models", "List models, show one, import a config.json."),
     "workload": ("dse.cli.specs:workloads", "List workloads, show one."),

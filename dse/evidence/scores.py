@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 TAIL = 0.9
 
 
-def scores(predicted: Sequence[float], measured: Sequence[float]) -> dict[str, float | int]:
+def scores(predicted: ArrayLike, measured: ArrayLike) -> dict[str, float | int]:
     """Count, mean absolute percentage error, bias and 90th percentile, as fractions.
 
     ``bias`` is the mean of predicted over measured, less one: above zero the model is too high.
@@ -22,12 +23,12 @@ def scores(predicted: Sequence[float], measured: Sequence[float]) -> dict[str, f
     }
 
 
-def spearman(predicted: Sequence[float], measured: Sequence[float]) -> float | None:
+def spearman(predicted: ArrayLike, measured: ArrayLike) -> float | None:
     """Rank correlation; None where fewer than three rows or no order to find.
 
     Ties share their mean rank (Spearman, American Journal of Psychology 15, 1904).
     """
-    if len(measured) < 3:
+    if np.size(measured) < 3:
         return None
     from scipy.stats import rankdata
 

@@ -45,10 +45,10 @@ def validate(table: Table, fidelity: str = "calibrated") -> Validation:
     points, left_out = read_points(table.rows)
     points = _decoding(points, fidelity)
     rows: list[dict[str, Any]] = []
-    steps = _cases(points, [_time_prefill(p) for p in points], left_out)
+    steps = _cases(points, [time_prefill(p) for p in points], left_out)
     rows += _predictions(steps, {"tpot_s": "tpot_s"}, fidelity)
     charged = [p for p in points if set(p.measured) - {"tpot_s"}]
-    runs = _cases(charged, [_energy_prefill(p) for p in charged], collections.Counter())
+    runs = _cases(charged, [energy_prefill(p) for p in charged], collections.Counter())
     rows += _predictions(runs, {"power_w": "chip_power_w", "j_per_token": "j_per_token"}, fidelity)
     return Validation(rows, left_out)
 
@@ -60,7 +60,7 @@ def _decoding(points: list[Point], fidelity: str) -> list[Point]:
     """
     waiting = [i for i, point in enumerate(points) if point.first_token_s > 0]
     some = [points[i] for i in waiting]
-    made = _cases(some, [_time_prefill(p) for p in some], collections.Counter())
+    made = _cases(some, [time_prefill(p) for p in some], collections.Counter())
     times = columns.estimated([case for _, case in made], ["tpot_s"], fidelity)["tpot_s"]
     found = {id(p): p.decoding(float(t)) for (p, _), t in zip(made, times, strict=True)}
     return [found.get(id(point), point) for point in points]
@@ -84,11 +84,13 @@ def read_points(
     return points, left_out
 
 
-def _time_prefill(point: Point) -> str:
+def time_prefill(point: Point) -> str:
+    """How prompts enter the time per token of a row."""
     return "interleaved" if point.prefill_in_time else "ignored"
 
 
-def _energy_prefill(point: Point) -> str:
+def energy_prefill(point: Point) -> str:
+    """How prompts enter its power and joules."""
     return ENERGY_PREFILL.get(point.suite, "interleaved")
 
 
