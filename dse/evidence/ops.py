@@ -16,7 +16,7 @@ import numpy as np
 from dse.estimate import passes
 from dse.evidence import names
 from dse.evidence.points import FORMAT_WORDS
-from dse.evidence.styles import hardware_of
+from dse.evidence.styles import fitted_on, hardware_of, isolated_style
 from dse.evidence.tables import Table, number, word
 from dse.resources.provision import provision
 from dse.specs.deployment import Deployment, Formats, Skew
@@ -103,8 +103,8 @@ class Shape:
     latency_s: float
 
 
-def predicted(table: Table) -> tuple[list[dict[str, Any]], collections.Counter[str]]:
-    """Rows with prediction and measurement under ``latency_s``, and the reasons for the others."""
+def shapes_of(table: Table) -> tuple[list[Shape], collections.Counter[str]]:
+    """The shapes of a table that can be read, and the reasons for the others."""
     shapes, left_out = [], collections.Counter()
     for row in table.rows:
         shape = _shape(table.kind, row)
@@ -112,12 +112,19 @@ def predicted(table: Table) -> tuple[list[dict[str, Any]], collections.Counter[s
             left_out[shape] += 1
         else:
             shapes.append(shape)
+    return shapes, left_out
+
+
+def predicted(table: Table) -> tuple[list[dict[str, Any]], collections.Counter[str]]:
+    """Rows with prediction and measurement under ``latency_s``, and the reasons for the others."""
+    shapes, left_out = shapes_of(table)
     rows: list[dict[str, Any]] = []
     for chip in sorted({shape.chip for shape in shapes}):
         some = [shape for shape in shapes if shape.chip == chip]
         for shape, seconds in zip(some, _seconds(table.kind, chip, some), strict=True):
             rows.append({"metric": "latency_s", "chip": chip, "model": table.kind,
-                         "suite": shape.suite, "calibrated_on": False, "id": "",
+                         "suite": shape.suite, "calibrated_on": fitted_on(chip, table.kind),
+                         "id": "",
                          "predicted": float(seconds), "measured": shape.latency_s})  # fmt: skip
     return rows, left_out
 
@@ -155,11 +162,17 @@ def _numbers(kind: str, row: dict[str, Any], chip: str, form: str, suite: str) -
 def _seconds(kind: str, chip: str, shapes: list[Shape]) -> np.ndarray:
     """Predicted latency of shapes on one chip, ``[shape]``."""
     hardware = hardware_of(chip, "", None)
+    style = isolated_style(chip) or hardware.style
+    return seconds_under(style, kind, hardware, shapes)
+
+
+def seconds_under(style: Any, kind: str, hardware: Any, shapes: list[Shape]) -> np.ndarray:
+    """Latency of shapes on a chip under a style, ``[shape]``."""
     make, needed = OPS[kind]
     with jax.enable_x64(True):
         numbers = {n: jnp.asarray([s.numbers[n] for s in shapes]) for n in needed}
         deployment = _deployment(list(hardware.compute), list(hardware.memory), shapes)
-        reach = passes.reach_of(hardware.style, "calibrated", 1.0)
+        reach = passes.reach_of(style, "calibrated", 1.0)
         line = passes.row(make(numbers), deployment, provision(hardware), reach)
         return np.broadcast_to(np.asarray(line.seconds), len(shapes))
 

@@ -2,21 +2,37 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 from dse.evidence.points import Point
 from dse.specs import library, load, schema
 from dse.specs.hardware import HardwareSpec
-from dse.specs.technology import Framework
+from dse.specs.technology import ExecutionStyle, Framework
 
 
 @functools.cache
 def framework(name: str) -> Framework | None:
     """A framework of the library; None where there is none of that name."""
-    if name not in library.folder_of("frameworks"):
+    return _read("frameworks", name, Framework)
+
+
+@functools.cache
+def isolated_style(chip: str) -> ExecutionStyle | None:
+    """The style of single kernels on a chip: theirs, not those of a whole graph.
+
+    A kernel measured alone repeats from warm instruction caches and pays its own launch; in a graph
+    it also waits for other ranks and for the small kernels around it.
+    """
+    return _read("styles", f"isolated_{own_style(chip)}", ExecutionStyle)
+
+
+def _read(kind: str, name: str, spec: Any) -> Any:
+    if name not in library.folder_of(kind):
         return None
-    path = library.locate("frameworks", name)
-    tree, _, _ = load.inherited("frameworks", path)
-    model, record = load.validated(tree, Framework, path.name)
+    path = library.locate(kind, name)
+    tree, _, files = load.inherited(kind, path)
+    tree = load.resolved(tree, spec, files, path.name)
+    model, record = load.validated(tree, spec, path.name)
     return schema.build(model, "", record)
 
 
@@ -51,6 +67,11 @@ def _fitted(style: str) -> dict[str, list[str]]:
         return {}
     facts = library.read_file(library.locate("styles", style)).meta.get("facts", {})
     return facts.get("calibrated", {}) if isinstance(facts, dict) else {}
+
+
+def fitted_on(chip: str, kind: str) -> bool:
+    """Whether kernels of this kind on this chip were in the fit of the isolated style."""
+    return f"{chip} {kind}" in _fitted(f"isolated_{own_style(chip)}").get("latency_s", [])
 
 
 def calibrated_on(point: Point, metric: str) -> bool:
