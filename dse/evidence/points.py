@@ -11,7 +11,7 @@ import math
 import re
 from typing import Any
 
-from dse.estimate.prepare import Choices
+from dse.estimate.prepare import LARGEST, Choices
 from dse.evidence import names
 from dse.evidence.tables import MEASURED_COLUMNS, number, word
 from dse.specs import load
@@ -94,6 +94,8 @@ def point_of(row: dict[str, Any]) -> Point:
         LeftOutError: with the reason.
     """
     hardware, model = word(row, "hardware"), word(row, "model")
+    if not hardware or not model:
+        raise LeftOutError("no hardware or model name")
     chip, network = _matched(names.chip_of(hardware)), _matched(names.model_of(model))
     _refuse_grade(row)
     measured = _measured(row)
@@ -195,6 +197,8 @@ def _lengths(row: dict[str, Any]) -> tuple[float, float, float]:
     outputs = 1.0 if outputs is None else outputs
     if min(inputs, outputs) < 0 or outputs == 0:
         raise LeftOutError("lengths below zero, or no output")
+    if max(inputs, outputs, context or 0.0) > LARGEST:
+        raise LeftOutError(f"lengths beyond {LARGEST:g} tokens")
     if "inferencex" in word(row, "source").lower():
         inputs, outputs = NOMINAL_LENGTH_SHARE * inputs, NOMINAL_LENGTH_SHARE * outputs
         context = None
@@ -207,7 +211,7 @@ def _choices(row: dict[str, Any], model: str, context: float, cores: float) -> C
     """The deployment; a row of several replicas is read as one of them."""
     tp, dp, pp = _split(row, cores)
     batch = number(row, "batch_or_concurrency")
-    if batch is None or batch <= 0:
+    if batch is None or not 0 < batch <= LARGEST:
         raise LeftOutError("no batch: batch_or_concurrency is not a number above zero")
     chips = number(row, "n_chips") or tp * dp * pp
     replicas = max(chips / (tp * dp * pp), 1.0)

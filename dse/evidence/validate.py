@@ -46,10 +46,11 @@ def validate(table: Table, fidelity: str = "calibrated") -> Validation:
     points = _decoding(points, fidelity)
     rows: list[dict[str, Any]] = []
     steps = _cases(points, [time_prefill(p) for p in points], left_out)
-    rows += _predictions(steps, {"tpot_s": "tpot_s"}, fidelity)
+    rows += _predictions(steps, {"tpot_s": "tpot_s"}, fidelity, left_out)
     charged = [p for p in points if set(p.measured) - {"tpot_s"}]
     runs = _cases(charged, [energy_prefill(p) for p in charged], collections.Counter())
-    rows += _predictions(runs, {"power_w": "chip_power_w", "j_per_token": "j_per_token"}, fidelity)
+    fields = {"power_w": "chip_power_w", "j_per_token": "j_per_token"}
+    rows += _predictions(runs, fields, fidelity, collections.Counter())
     return Validation(rows, left_out)
 
 
@@ -104,14 +105,18 @@ def _cases(points: Sequence[Point], prefills: Sequence[str], left_out: collectio
     return made
 
 
-def _predictions(made, fields: dict[str, str], fidelity: str) -> list[dict[str, Any]]:
+def _predictions(
+    made, fields: dict[str, str], fidelity: str, left_out: collections.Counter[str]
+) -> list[dict[str, Any]]:
     """One row per point and metric it has a measurement of."""
     found = columns.estimated([case for _, case in made], fields.values(), fidelity)
     rows = []
     for index, (point, _) in enumerate(made):
         for metric, field in fields.items():
             predicted = float(found[field][index])
-            if metric in point.measured and is_finite({metric: predicted}):
+            if not is_finite({metric: predicted}):
+                left_out["its prediction is beyond floating point: lengths or batch too large"] += 1
+            elif metric in point.measured:
                 rows.append({
                     "metric": metric, "chip": point.chip, "model": point.model,
                     "suite": point.suite, "calibrated_on": calibrated_on(point, metric),

@@ -53,6 +53,8 @@ def test_speculation_needs_an_acceptance_length():
     ("change", "reason"),
     [
         ({"hardware": "NVIDIA X9"}, "no such chip"),
+        ({"hardware": 7}, "no hardware or model name"),
+        ({"model": None}, "no hardware or model name"),
         ({"model": "Nobody-7B"}, "no such model"),
         ({"clean_grade": "D"}, "graded D"),
         ({"tpot_ms": float("nan")}, "no measured value"),

@@ -92,6 +92,20 @@ def test_binary_data_is_refused(tmp_path):
         tables.read(str(path))
 
 
+def test_every_row_is_predicted_or_left_out_whatever_it_holds():
+    row = {"hardware": "NVIDIA H100", "model": "Llama-3.1-8B", "tp": 1, "osl": 200,
+           "batch_or_concurrency": 1, "tpot_ms": 7.0}  # fmt: skip
+    odd = (0, -1, 0.5, 3, 1e9, 1e300, float("nan"), float("inf"), "x", "", None, True)
+    changed = [row | {column: value}
+               for column in ("tp", "dp", "pp", "ep", "isl", "osl", "n_chips", "tpot_ms",
+                              "batch_or_concurrency", "avg_context", "ttft_ms", "framework",
+                              "weight_dtype", "kv_dtype", "spec_decode", "suite", "model")
+               for value in odd]  # fmt: skip
+    found = validate.validate(tables.Table("decode", "", changed))
+    assert len(found.rows) + sum(found.left_out.values()) == len(changed)
+    assert np.isfinite([row["predicted"] for row in found.rows]).all()
+
+
 def test_copies_of_a_row_count_once():
     row = {"hardware": "NVIDIA H100", "model": "Llama-3.1-8B", "tp": 1, "osl": 200,
            "batch_or_concurrency": 1, "tpot_ms": 7.0}  # fmt: skip
