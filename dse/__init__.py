@@ -14,6 +14,8 @@ _HOMES = {
     "Estimate": "dse.estimate.step",
     "Choices": "dse.estimate.prepare",
     "load": "dse.specs.load",
+    "whatif": "dse.questions.doors",
+    "sensitivity": "dse.questions.doors",
     "SpecError": "dse.specs.schema",
 }
 __all__ = [*_HOMES, "__version__"]

@@ -4,7 +4,7 @@ import os
 import pathlib
 import warnings
 
-# Also the smallest: one point is answered operator by operator, some 40 programs of 15 ms each
+# Also the smallest: deploying a point runs some 40 operations one by one, programs of 15 ms each
 # that every chip and model shares; reading them back takes a quarter of that.
 SHORTEST_COMPILE_S = 0.0
 

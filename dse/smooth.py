@@ -42,6 +42,11 @@ def excess(used, allowed):
     return jnp.where(none, jnp.where(used > 0, 1e6, 0.0), share)
 
 
+def fixed(value):
+    """A value that gradients take as given."""
+    return jax.lax.stop_gradient(value)
+
+
 def log2(value):
     """``log2`` of a count of at least 1; counts below 1 (an unused split) give 0."""
     return jnp.log2(jnp.maximum(value, 1.0))

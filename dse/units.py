@@ -222,6 +222,7 @@ _SCALES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, "
            (1e-6, "u"), (1e-9, "n"), (1e-12, "p"), (1e-15, "f"))  # fmt: skip
 _SHOWN = {
     "byte / second": ("B/s", 1.0),
+    "byte / second / mm**2": ("B/s/mm2", 1.0),
     "byte": ("B", 1.0),
     "second": ("s", 1.0),
     "hertz": ("Hz", 1.0),
@@ -246,6 +247,7 @@ _UNSCALED = {
     "watt / mm**2": "W/mm2",
     "joule / token": "J/token",
     "token / second": "tok/s",
+    "1 / second": "/s",
     "token / joule": "tok/s/W",
     "ampere / mm**2": "A/mm2",
 }

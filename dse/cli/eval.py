@@ -1,6 +1,5 @@
 """``dse eval``: one operating point, as one object or as tables."""
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
@@ -112,16 +111,13 @@ def _clock_change(question: Question, result: Mapping[str, Any]) -> list[dict[st
 
 def changed_lines(result: Mapping[str, Any]) -> list[str]:
     """One line per change, as people read it."""
+    from dse.report.tables import stated
+
     return [
-        f"{item['path']} {_short(item['before'])} -> {_short(item['after'])}"
+        f"{item['path']} {stated(item['before'])} -> {stated(item['after'])}"
         + (f": {item['because']}" if "because" in item else "")
         for item in result["changes"]
     ]
-
-
-def _short(text: str) -> str:
-    """A stated quantity as it is; one that a search found to four digits."""
-    return re.sub(r"\d[\d.]{8,}", lambda found: f"{float(found[0]):.4g}", text)
 
 
 def default_lines(result: Mapping[str, Any]) -> list[str]:

@@ -63,6 +63,12 @@ def finish(folder: Any, read: Any, as_json: bool) -> None:
 
 def _line(progress: Any) -> None:
     """The progress line; on a terminal it overwrites itself."""
+    if progress.phase:
+        said = (f"{progress.phase:>20}  front {progress.front:>3}  hypervolume "
+                f"{progress.hypervolume:.4f}")  # fmt: skip
+        print(f"\r{said:<90}" if sys.stderr.isatty() else said,
+              end="" if sys.stderr.isatty() else "\n", file=sys.stderr, flush=True)  # fmt: skip
+        return
     said = (f"{progress.trials:>6,}/{progress.total:,} trials  feasible "
             f"{progress.feasible_fraction:4.0%}  front {progress.front:>3}  hypervolume "
             f"{progress.hypervolume:.4f} (+{progress.gain:.4f})  "

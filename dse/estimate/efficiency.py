@@ -21,6 +21,21 @@ ARITHMETIC_BYTES = {"bf16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5}
 MIXERS = ("attention", "indexer", "state")
 
 
+class Numbers(NamedTuple):
+    """What an operator's number formats and its kind come to: numbers, so that rows stack."""
+
+    weight_bytes: Scalar  # of one weight, scales included
+    mix: dict[str, Scalar]  # array -> share of its arithmetic
+    is_mixer: Scalar  # 1 for token mixers, else 0
+    is_expert: Scalar  # 1 for routed experts, else 0
+
+
+def numbers_of(op: Op, d: Deployment) -> Numbers:
+    """Formats of an operator's weights and arithmetic, and its kind."""
+    mixer, expert = float(op.name in MIXERS), float(op.math == "expert")
+    return Numbers(weight_bytes(op, d), d.formats.math[op.math], mixer, expert)
+
+
 class Kernels(NamedTuple):
     """Constants of a style that act inside operators; see `ExecutionStyle` for each."""
 
@@ -91,49 +106,49 @@ def active_j_per_mm2(
     )
 
 
-def fixed_s(op: Op, d: Deployment, kernels: Kernels) -> Scalar:
+def fixed_s(op: Op, numbers: Numbers, kernels: Kernels) -> Scalar:
     """Launch, synchronization and small kernels around one operator; 0 where it does not exist."""
     if op.exchange is not None:
         return kernels.exchange_s * op.exchange.rounds
-    if op.name in MIXERS:
-        return kernels.attention_s
     there = jnp.where(op.stored_values + op.read_values > 0, 1.0, 0.0)
-    kind_s, quantize_s = kernels.projection_s, kernels.quantize_s
-    if op.math == "expert":
-        kind_s, quantize_s = kernels.experts_s, kernels.quantize_experts_s
-    return there * (kind_s + quantize_s * _in_eight_bits(op, d))
+    narrow = _in_eight_bits(numbers)
+    product_s = kernels.projection_s + kernels.quantize_s * narrow
+    experts_s = kernels.experts_s + kernels.quantize_experts_s * narrow
+    expert, mixer = numbers.is_expert, numbers.is_mixer
+    weights_s = there * (expert * experts_s + (1 - expert) * product_s)
+    return mixer * kernels.attention_s + (1 - mixer) * weights_s
 
 
-def _in_eight_bits(op: Op, d: Deployment) -> Scalar:
+def _in_eight_bits(numbers: Numbers) -> Scalar:
     """Share of an operator's arithmetic in 8 bits, before which activations are quantized."""
-    mix = d.formats.math[op.math]
-    return sum(share for name, share in mix.items() if ARITHMETIC_BYTES.get(name) == 1.0)
+    shares = [v for name, v in numbers.mix.items() if ARITHMETIC_BYTES.get(name) == 1.0]
+    return sum(shares, 0.0)
 
 
-def touched_share(op: Op, d: Deployment, kernels: Kernels) -> Scalar:
-    """Expert weights read, over those that uniform routing would touch.
+def touched_share(op: Op, numbers: Numbers, d: Deployment, kernels: Kernels) -> Scalar:
+    """Expert weights read, over those that uniform routing would touch; 1 for other operators.
 
     Real routers prefer some experts, and neighbouring tokens agree: n tokens touch as many as
     ``n ** routing_exponent`` independent ones would. With f the share touched by n uniform tokens,
     that is ``1 - (1 - f) ** (n ** (e - 1))``; one token is not affected.
     """
-    if op.math != "expert":
-        return 1.0
     tokens = d.batch / d.micro_batches * d.queries
     share = smooth.ratio(op.read_values, op.stored_values)
     effective = jnp.maximum(tokens, 1.0) ** (kernels.routing_exponent - 1.0)
     untouched = smooth.above(1.0 - share, 0.0)
-    remains = jnp.where(untouched > 0, jnp.where(untouched > 0, untouched, 1.0) ** effective, 0.0)
-    return smooth.ratio(1.0 - remains, share)
+    base = jnp.where(untouched > 0, untouched, 1.0)
+    remains = jnp.where(untouched > 0, jnp.exp(effective * jnp.log(base)), 0.0)
+    fewer = smooth.ratio(1.0 - remains, share)
+    return jnp.where(numbers.is_expert > 0, fewer, 1.0)
 
 
-def convert_flops(op: Op, d: Deployment, kernels: Kernels) -> Scalar:
+def convert_flops(op: Op, numbers: Numbers, kernels: Kernels) -> Scalar:
     """Vector operations that widen weights stored narrower than they are multiplied.
 
     Int4 and 4-bit floats on chips without such arithmetic: a table look-up and a scale per value,
     which beside memory as fast as an HBM chip's takes longer than the stream itself.
     """
-    mix = d.formats.math[op.math]
-    width = sum(share * ARITHMETIC_BYTES.get(name, 2.0) for name, share in mix.items())
-    is_narrow = jnp.where(weight_bytes(op, d) < 0.75 * width, 1.0, 0.0)
+    pairs = numbers.mix.items()
+    width = sum(share * ARITHMETIC_BYTES.get(name, 2.0) for name, share in pairs)
+    is_narrow = jnp.where(numbers.weight_bytes < 0.75 * width, 1.0, 0.0)
     return is_narrow * kernels.convert_flops * op.read_values

@@ -62,6 +62,15 @@ def bottleneck(estimate) -> str:
     return _LIMITS_NAMED[max(path, key=lambda stage: float(path[stage][1]))]
 
 
+def waits(estimate) -> dict[str, float | None]:
+    """Share of a step that waits for each limit, largest first; the first is the bottleneck."""
+    shares = {
+        _LIMITS_NAMED[stage]: number(seconds / estimate.step_s)
+        for stage, (_, seconds) in estimate.critical_path.items()
+    }
+    return dict(sorted(shares.items(), key=lambda item: -(item[1] or 0.0)))
+
+
 def extrapolated(estimate) -> list[str]:
     """Properties of the design that no silicon has shown."""
     found = []

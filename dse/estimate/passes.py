@@ -8,16 +8,17 @@ the mean one.
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from dse import smooth
 from dse.estimate import efficiency
+from dse.estimate.efficiency import Numbers, numbers_of
 from dse.estimate.exchange import crossing
 from dse.resources.table import Resources
 from dse.specs.deployment import Deployment
 from dse.specs.technology import ExecutionStyle
-from dse.work.decode import weight_bytes
-from dse.work.table import Op, Scalar
+from dse.work.table import Op, Scalar, stack, stacked
 
 TIME_PARTS = ("weights", "kv_cache", "compute", "communication", "overhead")
 ENERGY_PARTS = ("weights", "kv_cache", "compute", "communication")
@@ -65,34 +66,69 @@ class Energy(NamedTuple):
 class Row(NamedTuple):
     """One operator on one chip, one pass of one layer: a line of the printed op table."""
 
-    op: Op
     seconds: Scalar
     parts_s: dict[str, Scalar]  # TIME_PARTS; sums to seconds
     lanes_s: dict[str, Scalar]  # busy time per lane, for full overlap
     energy: dict[str, Energy]  # ENERGY_PARTS
     bytes: dict[str, Scalar]  # weights, kv_cache, activations, links: mean chip
     flops: Scalar
-    stage_s: Scalar
-    stages: Scalar
-    dependent_s: Scalar
-    crossing_s: Scalar
-    wait_s: Scalar
-    software_s: Scalar
+    waits: dict[str, tuple[Scalar, Scalar]]  # what is waited for -> (count, seconds)
+    software_s: Scalar  # fixed times of a style's kernels
     busy_s: Scalar  # arithmetic and memory alone
 
 
 def row(op: Op, d: Deployment, resources: Resources, reach: Reach, exponent=None) -> Row:
     """Time and energy of one operator. ``exponent`` None: hard maximum; else a p-norm."""
+    return _row(op, numbers_of(op, d), d, resources, reach, exponent)
+
+
+def over_layers(ops: list[Op], d, resources, reach, exponent=None) -> Row:
+    """The op table summed over operators and layers.
+
+    For gradients (``exponent`` given) operators with one kind of exchange are done at once, in
+    columns: what has to be compiled does not grow with their number. For values alone XLA fuses
+    operators written out one by one into five times faster code.
+    """
+    if exponent is None:
+        found = [_times(op.layers, row(op, d, resources, reach)) for op in ops]
+    else:
+        found = [
+            jax.tree.map(lambda column: jnp.sum(column, axis=0), _columns(*group, d, resources,
+                                                                         reach, exponent))
+            for group in stacked(ops)
+        ]  # fmt: skip
+    return jax.tree.map(lambda *leaves: sum(leaves[1:], leaves[0]), *found)
+
+
+def _columns(members: list[Op], together: Op, d, resources, reach, exponent) -> Row:
+    """Rows of alike operators, times their layers; entry i of every leaf is operator i."""
+
+    def one(op: Op, numbers: Numbers) -> Row:
+        return _times(op.layers, _row(op, numbers, d, resources, reach, exponent))
+
+    numbers = [numbers_of(op, d) for op in members]
+    both = (together, jax.tree.map(lambda *leaves: stack(list(leaves)), *numbers))
+    mapped = jax.tree.map(lambda leaf: None if isinstance(leaf, (int, float)) else 0, both)
+    return jax.vmap(one, in_axes=mapped, axis_size=len(members))(*both)
+
+
+def _times(layers: Scalar, row: Row) -> Row:
+    return jax.tree.map(lambda leaf: layers * leaf, row)
+
+
+def _row(op: Op, numbers: Numbers, d: Deployment, resources, reach: Reach, exponent) -> Row:
     exponent = reach.kernels.exponent if exponent is None and reach.kernels else exponent
-    streams, bytes_by = _streams(op, d, resources, reach)
-    flops_s = _arithmetic_s(op, d, resources, reach)
+    streams, bytes_by = _streams(op, numbers, d, resources, reach)
+    flops_s = _arithmetic_s(op, numbers, resources, reach)
     lanes = {"compute": smooth.maximum(list(flops_s.values()), exponent)}
     lanes |= {name: weights + cache for name, (weights, cache) in streams.items()}
     busy_s = smooth.maximum(list(lanes.values()), exponent)
     dependent_s = op.dependent_ops * resources.seconds["dependent_op"]
     crossing_s = op.die_crossings * resources.seconds["die_crossing"]
     wait_s = _wait_s(op, d, resources)
-    software_s = efficiency.fixed_s(op, d, reach.kernels) if reach.kernels else 0.0
+    software_s = 0.0
+    if reach.kernels:
+        software_s = efficiency.fixed_s(op, numbers, reach.kernels)
     fixed_s = dependent_s + crossing_s + wait_s + software_s
     link_s, stage_s, stages, sent = 0.0, 0.0, 0.0, {}
     if op.exchange is not None:
@@ -105,29 +141,29 @@ def row(op: Op, d: Deployment, resources: Resources, reach: Reach, exponent=None
     parts = {part: s * over for part, s in _attributed(hard_s, lanes, streams).items()}
     parts |= {"communication": link_s, "overhead": fixed_s}
     return Row(
-        op=op,
         seconds=busy_s + fixed_s + link_s,
         parts_s=parts,
         lanes_s=lanes | {"links": link_s, "fixed": fixed_s},
-        energy=_energy(op, d, resources, bytes_by, sent),
+        energy=_energy(op, numbers.mix, d, resources, bytes_by, sent),
         bytes=bytes_by,
         flops=op.tensor_flops + op.vector_flops,
-        stage_s=stage_s,
-        stages=stages,
-        dependent_s=dependent_s,
-        crossing_s=crossing_s,
-        wait_s=wait_s,
+        waits={
+            "link stages": (stages, stage_s),
+            "die crossings": (op.die_crossings, crossing_s),
+            "dependent operations": (op.dependent_ops, dependent_s),
+            "memory latency": (op.memory_waits, wait_s),
+        },
         software_s=software_s,
         busy_s=busy_s,
     )
 
 
-def _streams(op: Op, d: Deployment, resources: Resources, reach: Reach):
+def _streams(op: Op, numbers: Numbers, d: Deployment, resources: Resources, reach: Reach):
     """Seconds of weights and of KV cache per memory tier, and bytes by source of the mean chip."""
-    weights = op.read_values * weight_bytes(op, d)
+    weights = op.read_values * numbers.weight_bytes
     slower = 1.0  # KV cache over weights
     if reach.kernels:
-        weights = weights * efficiency.touched_share(op, d, reach.kernels)
+        weights = weights * efficiency.touched_share(op, numbers, d, reach.kernels)
         slower = reach.memory / reach.kernels.cache
     cache = (op.kv_read_values + op.kv_write_values) * d.formats.kv_bytes + op.state_bytes
     streams = {}
@@ -143,10 +179,10 @@ def _streams(op: Op, d: Deployment, resources: Resources, reach: Reach):
     return streams, by_source
 
 
-def _arithmetic_s(op: Op, d: Deployment, resources: Resources, reach: Reach) -> dict[str, Scalar]:
-    mix = d.formats.math[op.math]
+def _arithmetic_s(op: Op, numbers: Numbers, resources, reach: Reach) -> dict[str, Scalar]:
+    mix = numbers.mix
     tensor = sum(share * resources.seconds[f"tensor_{name}"] for name, share in mix.items())
-    extra = efficiency.convert_flops(op, d, reach.kernels) if reach.kernels else 0.0
+    extra = efficiency.convert_flops(op, numbers, reach.kernels) if reach.kernels else 0.0
     vector = (op.vector_flops + extra) * resources.seconds["vector"]
     vector = vector + op.exponentials * resources.seconds["exponential"]
     return {
@@ -175,7 +211,7 @@ def _attributed(busy_s, lanes, streams) -> dict[str, Scalar]:
     return {"weights": weights_s, "kv_cache": cache_s, "compute": left}
 
 
-def _energy(op: Op, d: Deployment, resources: Resources, bytes_by, sent) -> dict[str, Energy]:
+def _energy(op: Op, mix, d: Deployment, resources, bytes_by, sent) -> dict[str, Energy]:
     core, device = resources.core_j, resources.device_j
 
     def moved(amount: Scalar, placed: dict[str, Scalar]) -> Energy:
@@ -184,7 +220,6 @@ def _energy(op: Op, d: Deployment, resources: Resources, bytes_by, sent) -> dict
             sum(amount * placed[name] * device[name] for name in resources.tiers),
         )
 
-    mix = d.formats.math[op.math]
     tensor_j = sum(share * core[f"tensor_{name}"] for name, share in mix.items())
     compute = op.tensor_flops * tensor_j + op.vector_flops * core["vector"]
     compute = compute + op.exponentials * core["exponential"]
@@ -214,74 +249,56 @@ class Pass(NamedTuple):
     active_j_per_mm2: Scalar  # of running at all, beyond counted events
 
 
-def total(rows: list[Row], d: Deployment, resources: Resources, reach: Reach, layers) -> Pass:
-    """Sum the op table over layers, add the style's fixed times, and apply overlap."""
-    parts = {part: sum(r.op.layers * r.parts_s[part] for r in rows) for part in TIME_PARTS}
+def total(table: Row, d: Deployment, resources: Resources, reach: Reach, layers) -> Pass:
+    """The op table's sum with the style's fixed times added and overlap applied."""
+    parts = dict(table.parts_s)
     rank_sequences = d.batch / d.micro_batches / d.dp
     software_s = layers * reach.layer_s + reach.step_s + rank_sequences * reach.sequence_s
     parts["overhead"] = parts["overhead"] + software_s
     apart_s = sum(parts.values())
-    lane_names = rows[0].lanes_s
-    lane_sums = {n: sum(r.op.layers * r.lanes_s[n] for r in rows) for n in lane_names}
-    together_s = smooth.maximum([*lane_sums.values(), software_s])
+    together_s = smooth.maximum([*table.lanes_s.values(), software_s])
     seconds = apart_s + d.overlap * (together_s - apart_s)
     scale = smooth.ratio(seconds, apart_s)
     busy = parts["weights"] + parts["kv_cache"] + parts["compute"]
-    energy = {
-        part: Energy(
-            sum(r.op.layers * r.energy[part].core for r in rows),
-            sum(r.op.layers * r.energy[part].device for r in rows),
-        )
-        for part in ENERGY_PARTS
-    }
-    names = ("weights", "kv_cache", "activations", "links")
     active = 0.0
     if reach.kernels:
-        kernel_s = sum(r.op.layers * r.software_s for r in rows)
         sequence_s = rank_sequences * reach.sequence_s
-        active = efficiency.active_j_per_mm2(parts, kernel_s, sequence_s, reach.kernels) * scale
+        spent = (parts, table.software_s, sequence_s)
+        active = efficiency.active_j_per_mm2(*spent, reach.kernels) * scale
     return Pass(
         seconds=seconds,
         bounds_s=(together_s, apart_s),
-        occupied_s=_occupied_s(rows, lane_sums),
+        occupied_s=_occupied_s(table),
         parts_s={part: value * scale for part, value in parts.items()},
         busy_s=busy * scale,
-        energy=energy,
-        bytes={name: sum(r.op.layers * r.bytes[name] for r in rows) for name in names},
-        flops=sum(r.op.layers * r.flops for r in rows),
-        path=_path(rows, parts, software_s),
-        switch_j=_switch_j(rows, resources),
+        energy=table.energy,
+        bytes=table.bytes,
+        flops=table.flops,
+        path=_path(table, parts, software_s),
+        switch_j=_switch_j(table.bytes["links"], resources),
         active_j_per_mm2=active,
     )
 
 
-def _occupied_s(rows, lane_sums) -> Scalar:
+def _occupied_s(table: Row) -> Scalar:
     """Time of the busiest lane; waiting for stages, wires and dependent operations blocks none."""
-    waiting = sum(r.op.layers * r.stage_s for r in rows)
-    streams = [sum_s for lane, sum_s in lane_sums.items() if lane not in ("links", "fixed")]
-    return smooth.maximum([*streams, lane_sums["links"] - waiting])
+    _, waiting_s = table.waits["link stages"]
+    streams = [sum_s for lane, sum_s in table.lanes_s.items() if lane not in ("links", "fixed")]
+    return smooth.maximum([*streams, table.lanes_s["links"] - waiting_s])
 
 
-def _path(rows, parts, software_s) -> dict[str, tuple[Scalar, Scalar]]:
-    def summed(field):
-        return sum(r.op.layers * getattr(r, field) for r in rows)
-
-    stage_s = summed("stage_s")
+def _path(table: Row, parts, software_s) -> dict[str, tuple[Scalar, Scalar]]:
+    stages, stage_s = table.waits["link stages"]
     return {
         "memory streaming": (1.0, parts["weights"] + parts["kv_cache"]),
         "arithmetic": (1.0, parts["compute"]),
-        "link stages": (summed("stages"), stage_s),
-        "link serialization": (summed("stages"), parts["communication"] - stage_s),
-        "die crossings": (sum(r.op.layers * r.op.die_crossings for r in rows),
-                          summed("crossing_s")),
-        "dependent operations": (sum(r.op.layers * r.op.dependent_ops for r in rows),
-                                 summed("dependent_s")),
-        "memory latency": (sum(r.op.layers * r.op.memory_waits for r in rows), summed("wait_s")),
-        "software": (1.0, software_s + summed("software_s")),
-    }  # fmt: skip
+        "link stages": (stages, stage_s),
+        "link serialization": (stages, parts["communication"] - stage_s),
+        **{wait: table.waits[wait] for wait in table.waits if wait != "link stages"},
+        "software": (1.0, software_s + table.software_s),
+    }
 
 
-def _switch_j(rows, resources: Resources) -> Scalar:
-    sent = sum(r.op.layers * r.bytes["links"] for r in rows)
+def _switch_j(sent: Scalar, resources: Resources) -> Scalar:
     fabric = resources.fabrics.get("scale_up")
     return 0.0 if fabric is None else sent * fabric.switch_j_per_byte

@@ -75,13 +75,15 @@ def prefill(hardware, scenario, resources: Resources, reach, d: Deployment) -> P
     joule = joule + _mean(resources.core_j, attention_mix) * attention_flops
     request_s = second / reach.prefill / d.chips
     requests_per_step = d.batch * d.accepted / context.output_tokens
-    interleaved = 1.0 if d.prefill == "interleaved" else 0.0
-    chips = 0.0
+    step_s = step_core_j = chips = 0.0
+    if d.prefill == "interleaved":
+        step_s = requests_per_step * request_s
+        step_core_j = requests_per_step * joule / d.chips
     if d.prefill == "disaggregated":
         chips = requests_per_step * request_s * d.chips  # times 1 / step, filled in later
     return Prefill(
-        step_s=interleaved * requests_per_step * request_s,
-        step_core_j=interleaved * requests_per_step * joule / d.chips,
+        step_s=step_s,
+        step_core_j=step_core_j,
         j_per_output_token=joule / context.output_tokens,
         chips=chips,
         request_s=request_s,

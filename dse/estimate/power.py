@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from dse import smooth
@@ -10,7 +11,8 @@ from dse.resources.table import Resources, Scalar
 from dse.specs.hardware import HardwareSpec
 
 LEAST_ROOM = 1e-3  # of the power limit, for chips whose idle power already breaks it
-ROUNDS = 4  # fixed-point rounds of temperature and throttling; the contraction is 0.1-0.3 a round
+ROUNDS = 2  # Newton steps before the differentiated one; together below 0.01 K where cooling holds
+LEAST_PULL = 0.25  # of 1 - d heated / d T, where leakage outruns the cooling
 
 
 class Board(NamedTuple):
@@ -47,26 +49,35 @@ def board(demand: Demand, hardware: HardwareSpec, resources: Resources) -> Board
     """Steady state of one chip: temperature feeds leakage, the power limit stretches the step.
 
     ``t >= T`` with ``E / t + static <= limit``; leakage and refresh follow the temperature that
-    results. Solved by a few fixed-point rounds, which keeps it differentiable.
+    results. The temperature is the one that its own heat brings about, found by Newton steps from
+    the coolant's, which approach the cooler of the two roots from below. Gradients are those of
+    the fixed point.
     """
-    step_s = demand.step_s
-    junction = hardware.logic.reference_temperature_k
-    state = steady(demand, hardware, resources, junction, step_s)
+
+    def heated(kelvin):
+        return junction_k(hardware, _working(demand, hardware, resources, kelvin))
+
+    junction = hardware.cooling.coolant_k
     for _ in range(ROUNDS):
-        step_s = _throttled_s(demand, hardware, resources, state)
-        # The temperature is that of the stretched step: the heat of the work alone, far above
-        # the limit, would leak away the whole limit in the next round.
-        junction = junction_k(hardware, _stretched(state, demand, resources, step_s))
-        state = steady(demand, hardware, resources, junction, step_s)
-    return state
+        junction = _newton(heated, junction)
+    # The last step alone is differentiated: by the implicit function theorem that is enough.
+    junction = _newton(heated, smooth.fixed(junction))
+    return _working(demand, hardware, resources, junction)
 
 
-def _stretched(state: Board, demand: Demand, resources: Resources, step_s: Scalar) -> Board:
-    """The same board doing the same work in ``step_s``: static power stays, the rest thins out."""
-    core_j = demand.core_j + resources.gated_clock_w * demand.busy_s
-    fewer = 1 / state.step_s - 1 / step_s
-    return state._replace(die_w=state.die_w - core_j * fewer,
-                          dram_w=state.dram_w - demand.device_j * fewer)  # fmt: skip
+def _newton(heated, kelvin: Scalar) -> Scalar:
+    """One step towards ``heated(T) = T``; short where leakage would outrun the cooling."""
+    start = jnp.asarray(kelvin) * 1.0
+    reached, slope = jax.jvp(heated, (start,), (jnp.ones_like(start),))
+    return start + (reached - start) / smooth.fixed(jnp.maximum(1 - slope, LEAST_PULL))
+
+
+def _working(demand: Demand, hardware, resources: Resources, kelvin: Scalar) -> Board:
+    """The board at a temperature, its step stretched until the power limit is met."""
+    idle = steady(demand._replace(core_j=0.0, device_j=0.0, busy_s=0.0), hardware, resources,
+                  kelvin, demand.step_s)  # fmt: skip
+    step_s = _throttled_s(demand, hardware, resources, idle)
+    return steady(demand, hardware, resources, kelvin, step_s)
 
 
 def junction_k(hardware: HardwareSpec, state: Board) -> Scalar:
@@ -126,16 +137,23 @@ def _settled_k(hardware: HardwareSpec, junction: Scalar) -> Scalar:
     return -smooth.maximum([-junction, -hottest])
 
 
-def _throttled_s(demand: Demand, hardware, resources: Resources, state: Board) -> Scalar:
-    """Shortest step whose power stays within the limit, delivery loss as last seen.
+def _throttled_s(demand: Demand, hardware, resources: Resources, idle: Board) -> Scalar:
+    """Shortest step whose power stays within the limit.
 
-    Idle power at or above the limit leaves no room at any step: `limits` reports that, and the
-    small room kept here only keeps the numbers finite.
+    With ``y = 1 / t``, core power is ``S + C y`` and delivery loses the share ``k (S + C y)`` of
+    it, so the limit is a quadratic in ``y``. Idle power at or above the limit leaves no room at
+    any step: `limits` reports that, and the small room kept here only keeps the numbers finite.
     """
+    power = hardware.power
     core_j = demand.core_j + resources.gated_clock_w * demand.busy_s
-    step_j = core_j * state.core_factor + demand.device_j * state.device_factor
-    room_w = jnp.maximum(hardware.tdp_w - state.idle_w, LEAST_ROOM * hardware.tdp_w)
-    return jnp.maximum(demand.step_s, step_j / room_w)
+    loss_per_w = logic.delivery_loss_fraction(hardware, 1.0)
+    room_w = jnp.maximum(hardware.tdp_w - idle.idle_w, LEAST_ROOM * hardware.tdp_w)
+    square = loss_per_w * core_j**2 / power.regulator_fraction
+    line = core_j * (1 + 2 * loss_per_w * idle.die_w) / power.regulator_fraction
+    line = line + demand.device_j / power.memory_regulator_fraction
+    # The stable form of the positive root: 1 / y = (b + sqrt(b^2 + 4 a c)) / (2 c).
+    least_s = (line + smooth.sqrt(line**2 + 4 * square * room_w)) / (2 * room_w)
+    return jnp.maximum(demand.step_s, least_s)
 
 
 def host_w(hardware: HardwareSpec, board_w: Scalar, chips: Scalar, switch_w: Scalar) -> Scalar:

@@ -92,11 +92,17 @@ class Estimate(eqx.Module):
 
 def op_table(design: Design, scenario: Scenario, fidelity: str, exponent=None):
     """The rows of the op table, and what they were computed from."""
+    d = design.deployment
+    resources, reach, ops = _tables(design, scenario, fidelity)
+    return [passes.row(op, d, resources, reach, exponent) for op in ops], resources, reach, ops
+
+
+def _tables(design: Design, scenario: Scenario, fidelity: str):
+    """Resources of a chip, what software reaches of them, and the work of a step."""
     hardware, d = design
     resources = provision(hardware, d.chips)
     reach = passes.reach_of(hardware.style, fidelity, d.stage_chips)
-    ops = decode.decode_ops(scenario.model, scenario.context, d)
-    return [passes.row(op, d, resources, reach, exponent) for op in ops], resources, reach, ops
+    return resources, reach, decode.decode_ops(scenario.model, scenario.context, d)
 
 
 def estimate_step(
@@ -112,14 +118,16 @@ def estimate_step(
         exponent: None for the hard maximum over lanes, else the exponent of a p-norm.
     """
     hardware, d = design
-    rows, resources, reach, ops = op_table(design, scenario, fidelity, exponent)
+    resources, reach, ops = _tables(design, scenario, fidelity)
+    table = passes.over_layers(ops, d, resources, reach, exponent)
     layers = sum(group.layers for group in scenario.model.groups) + d.draft_layers
-    one = passes.total(rows, d, resources, reach, layers)
+    one = passes.total(table, d, resources, reach, layers)
     timing = pipeline.pipelined(one, hardware, d, decode.stage_skew(scenario.model, d))
     ahead = pipeline.prefill(hardware, scenario, resources, reach, d)
     timing = pipeline.with_prefill(timing, ahead)
     per_chip = timing.passes / d.pp
     active_j = one.active_j_per_mm2 * hardware.die_mm2 * hardware.dies * per_chip
+    active_j = active_j * logic.activity_factor(hardware, resources.clock_hz)
     demand = power.Demand(
         core_j=sum(e.core for e in one.energy.values()) * per_chip + ahead.step_core_j + active_j,
         device_j=sum(e.device for e in one.energy.values()) * per_chip,

@@ -16,6 +16,7 @@ from dse import smooth
 from dse.estimate import efficiency, pipeline
 from dse.estimate.step import op_table
 from dse.evidence.columns import Case, chunks, column, stacked
+from dse.work.table import Op
 
 PER_OP = ("layers", "weights_s", "cache_s", "tensor_s", "vector_s", "convert_s", "stage_s",
           "serial_s", "projection", "attention", "experts", "exchange", "quantize",
@@ -62,8 +63,10 @@ def _of_structure(case: Case):
     (hardware, d), scenario = case
     rows, resources, reach, ops = op_table(*case, "sol")
     kernels = efficiency.kernels_of(hardware.style)._replace(convert_flops=1.0)
-    vector_s = resources.seconds["vector"]
-    per_op = [_of_op(row, d, resources, kernels, vector_s) for row in rows]
+    per_op = [
+        _of_op(op, row, efficiency.numbers_of(op, d), resources, kernels)
+        for op, row in zip(ops, rows, strict=True)
+    ]
     layers = sum(group.layers for group in scenario.model.groups) + d.draft_layers
     ahead = pipeline.prefill(hardware, scenario, resources, reach, d)
     requests = d.batch * d.accepted / scenario.context.output_tokens
@@ -76,24 +79,24 @@ def _of_structure(case: Case):
         "accepted": d.accepted,
         "busy_chips": d.pp,
     }
-    del ops
     return per_op, per_point
 
 
-def _of_op(row: Any, d: Any, resources: Any, kernels: efficiency.Kernels, vector_s: Any):
-    op = row.op
+def _of_op(op: Op, row: Any, numbers: efficiency.Numbers, resources: Any, kernels: Any):
+    vector_s = resources.seconds["vector"]
     streamed = sum(row.lanes_s[name] for name in resources.tiers)
     share = smooth.ratio(row.bytes["weights"], row.bytes["weights"] + row.bytes["kv_cache"])
-    mix = d.formats.math[op.math]
-    tensor_s = sum(part * resources.seconds[f"tensor_{name}"] for name, part in mix.items())
+    arrays = {name: resources.seconds[f"tensor_{name}"] for name in numbers.mix}
+    tensor_s = sum(part * arrays[name] for name, part in numbers.mix.items())
     vector = op.vector_flops * vector_s + op.exponentials * resources.seconds["exponential"]
     # Which fixed times apply is asked of the style's own function, one constant at a time.
     none = kernels._replace(projection_s=0.0, attention_s=0.0, experts_s=0.0, exchange_s=0.0,
                             quantize_s=0.0, quantize_experts_s=0.0)  # fmt: skip
 
     def counts(constant: str) -> Any:
-        return efficiency.fixed_s(op, d, none._replace(**{constant: 1.0}))
+        return efficiency.fixed_s(op, numbers, none._replace(**{constant: 1.0}))
 
+    _, stage_s = row.waits["link stages"]
     touched = smooth.ratio(op.read_values, op.stored_values) if op.math == "expert" else 0.0
     return {
         "layers": op.layers,
@@ -101,9 +104,9 @@ def _of_op(row: Any, d: Any, resources: Any, kernels: efficiency.Kernels, vector
         "cache_s": streamed * (1 - share),
         "tensor_s": op.tensor_flops * op.flops_skew * tensor_s,
         "vector_s": vector * op.flops_skew,
-        "convert_s": efficiency.convert_flops(op, d, kernels) * vector_s * op.flops_skew,
-        "stage_s": row.stage_s,
-        "serial_s": row.lanes_s["links"] - row.stage_s,
+        "convert_s": efficiency.convert_flops(op, numbers, kernels) * vector_s * op.flops_skew,
+        "stage_s": stage_s,
+        "serial_s": row.lanes_s["links"] - stage_s,
         "projection": counts("projection_s"),
         "attention": counts("attention_s"),
         "experts": counts("experts_s"),

@@ -7,6 +7,7 @@ import jax
 from dse.estimate.passes import Row
 from dse.estimate.step import Design, Scenario, op_table
 from dse.smooth import ratio
+from dse.work.table import Op
 
 
 def op_rows(design: Design, scenario: Scenario, fidelity: str) -> list[dict[str, Any]]:
@@ -16,22 +17,22 @@ def op_rows(design: Design, scenario: Scenario, fidelity: str) -> list[dict[str,
     the operator takes. ``bound_by`` is the part of its time that is longest.
     """
     with jax.enable_x64(True):
-        rows = op_table(design, scenario, fidelity)[0]
+        rows, _, _, ops = op_table(design, scenario, fidelity)
         light = op_table(design, scenario, "sol")[0]
-        return [_plain(row, best) for row, best in zip(rows, light, strict=True)]
+        return [_plain(*line) for line in zip(ops, rows, light, strict=True)]
 
 
-def _plain(row: Row, best: Row) -> dict[str, Any]:
-    layers = float(row.op.layers)
+def _plain(op: Op, row: Row, best: Row) -> dict[str, Any]:
+    layers = float(op.layers)
     parts = {part: layers * float(seconds) for part, seconds in row.parts_s.items()}
     total = layers * float(row.seconds)
     return {
-        "op": row.op.name,
-        "part": row.op.part,
+        "op": op.name,
+        "part": op.part,
         "layers": layers,
         "flops": layers * float(row.flops),
         "bytes": {source: layers * float(size) for source, size in row.bytes.items()},
-        "messages": layers * float(row.stages),
+        "messages": layers * float(row.waits["link stages"][0]),
         "seconds": total,
         "time_breakdown_s": parts,
         "light_speed_fraction": float(ratio(best.busy_s, row.seconds)),

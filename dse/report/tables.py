@@ -3,6 +3,7 @@
 Every function takes that object, so that a table cannot say anything else than the JSON does.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -56,6 +57,11 @@ def _count(value: float | None) -> str:
 def quantity(value: float | None, unit: str | None, digits: int = 3) -> str:
     """A number with its unit; a dash where there is none."""
     return "-" if value is None else units.show(value, unit, digits)
+
+
+def stated(text: str) -> str:
+    """A stated quantity as it is; one that a computer found to four digits."""
+    return re.sub(r"\d[\d.]{8,}", lambda found: f"{float(found[0]):.4g}", text)
 
 
 def share(part: float | None, whole: float | None) -> str:

@@ -36,6 +36,13 @@ class Outcome(NamedTuple):
     metrics: tuple[np.ndarray, ...]  # the bounded metrics, in the order of the constraints
 
 
+class Some(NamedTuple):
+    """A part of a deployment grid."""
+
+    points: np.ndarray
+    tiles: list[tuple]
+
+
 class Evaluator:
     """All deployments of the study on designs of one family."""
 
@@ -46,24 +53,23 @@ class Evaluator:
         self.limit_names: tuple[str, ...] = ()  # known once traced
         reserve = settings.workload.spec.reserve_fraction
         scenario = Scenario(settings.model.spec, self.grid.context, reserve)
-        self._given = _single((family.loaded.spec, scenario))
-        self._cut = _cut(self.grid)
+        self.given = single((family.loaded.spec, scenario))
+        self.cut = _cut(self.grid)
         self._compiled = jax.jit(self._tile)
 
-    def __call__(self, designs: np.ndarray) -> Outcome:
-        """Evaluate designs, ``[design, axis]`` in SI, on the whole grid."""
-        rows = [self._rows(part) for part in _parts(designs)]
-        count, points = len(designs), len(self.grid)
-        columns = [np.concatenate(column)[:count, :points] for column in zip(*rows, strict=True)]
+    def __call__(self, designs: np.ndarray, some: "Some | None" = None) -> Outcome:
+        """Evaluate designs, ``[design, axis]`` in SI, on the whole grid or some of its points."""
+        tiles = self.cut.tiles if some is None else some.tiles
+        rows = [self._rows(part, tiles) for part in _parts(designs)]
+        count, width = len(designs), len(self.grid) if some is None else len(some.points)
+        columns = [np.concatenate(column)[:count, :width] for column in zip(*rows, strict=True)]
         user, system, margin, index, *metrics = columns
         return Outcome(user, system, margin, index, tuple(metrics))
 
-    def _rows(self, designs: np.ndarray) -> list[np.ndarray]:
+    def _rows(self, designs: np.ndarray, cut: list[tuple]) -> list[np.ndarray]:
         # A chip without axes still needs its rows, so the row number goes along.
         values = (jnp.arange(len(designs)), *(jnp.float32(column) for column in designs.T))
-        tiles = [
-            self._compiled(values, tile, self._cut.common, self._given) for tile in self._cut.tiles
-        ]
+        tiles = [self._compiled(values, tile, self.cut.common, self.given) for tile in cut]
         return [np.concatenate([np.asarray(part) for part in column], axis=1)
                 for column in zip(*tiles, strict=True)]  # fmt: skip
 
@@ -75,8 +81,7 @@ class Evaluator:
         spec, scenario = given
         settings = self.settings
         hardware = self.family.with_values(values[1:], spec)
-        weights_bytes, *moving = point
-        deployment = placed(hardware, self._cut.merged(common, moving), weights_bytes)
+        deployment = self.placed_on(hardware, point, common)
         estimate = estimate_step(
             Design(hardware, deployment), scenario, settings.fidelity, settings.power_scope
         )
@@ -89,6 +94,20 @@ class Evaluator:
             margins.argmax(),
             *(constraint.metric.of(estimate) for constraint in settings.constraints),
         )
+
+    def some(self, points: np.ndarray) -> "Some":
+        """A part of the grid, cut once for many sweeps."""
+        return Some(points, _tiles([column[points] for column in self.cut.moving],
+                                   self.cut.width))  # fmt: skip
+
+    def deployments(self, points: np.ndarray) -> tuple[np.ndarray, ...]:
+        """What varies over the grid, at some of its points, as columns; `placed_on` reads it."""
+        return tuple(column[points] for column in self.cut.moving)
+
+    def placed_on(self, hardware, varying, common) -> Deployment:
+        """The deployment of columns of the grid on hardware, weights where they fit."""
+        weights_bytes, *moving = varying
+        return placed(hardware, self.cut.merged(common, moving), weights_bytes)
 
     @functools.cached_property
     def points(self) -> dict[str, np.ndarray]:
@@ -137,7 +156,8 @@ def known_bounds(family: Family, settings: Settings) -> dict[str, float]:
     return most | ({} if users is None else {"batch": users})
 
 
-def _single(tree):
+def single(tree):
+    """Leaves in the precision of a search."""
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), tree)
 
 
@@ -154,6 +174,8 @@ class _Cut(NamedTuple):
 
     structure: Any
     common: tuple[Any, ...]  # None where the leaf varies
+    moving: tuple[np.ndarray, ...]  # weight bytes, then the leaves that vary, [point]
+    width: int
     tiles: list[tuple]
 
     def merged(self, common, moving) -> Deployment:
@@ -168,13 +190,17 @@ def _cut(points: Grid) -> _Cut:
     varies = [bool(np.ptp(leaf) > 0) for leaf in leaves]
     pairs = list(zip(leaves, varies, strict=True))
     common = tuple(None if moves else jnp.float32(leaf[0]) for leaf, moves in pairs)
-    moving = [points.weights_bytes, *(leaf for leaf, moves in pairs if moves)]
+    varying = (points.weights_bytes, *(leaf for leaf, moves in pairs if moves))
+    moving = tuple(np.asarray(column, np.float32) for column in varying)
     width = tile_width(len(points))
-    tiles = [
+    return _Cut(structure, common, moving, width, _tiles(moving, width))
+
+
+def _tiles(moving, width: int) -> list[tuple]:
+    return [
         tuple(_padded(column[start : start + width], width) for column in moving)
-        for start in range(0, len(points), width)
+        for start in range(0, len(moving[0]), width)
     ]
-    return _Cut(structure, common, tiles)
 
 
 def tile_width(points: int) -> int:

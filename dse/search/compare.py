@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from dse.estimate.output import TOLERANCE
 from dse.search import confirm, deployments
 from dse.search.archive import nondominated
 from dse.search.settings import OBJECTIVES, Settings
@@ -27,7 +26,7 @@ def curve(chip: load.Loaded, settings: Settings) -> dict[str, Any]:
     count = len(grid)
     columns = [confirm.column(getattr(estimate, name), count) for name in OBJECTIVES]
     goals = np.stack(columns, axis=1)
-    good = np.flatnonzero(_fits(estimate, count) & np.isfinite(goals).all(axis=1))
+    good = np.flatnonzero(confirm.fits(estimate, count) & np.isfinite(goals).all(axis=1))
     best = good[nondominated(goals[good])]
     for index in best[np.argsort(goals[best, 0])]:
         choice = grid.choices[index]
@@ -45,14 +44,6 @@ def curve(chip: load.Loaded, settings: Settings) -> dict[str, Any]:
 
 def _parts(table: dict, index: int, count: int) -> dict[str, float]:
     return {name: float(confirm.column(leaf, count)[index]) for name, leaf in table.items()}
-
-
-def _fits(estimate, count: int) -> np.ndarray:
-    good = np.ones(count, bool)
-    for limit in estimate.limits.values():
-        used, allowed = confirm.column(limit.used, count), confirm.column(limit.allowed, count)
-        good &= used <= allowed * (1 + TOLERANCE)
-    return good
 
 
 def best_of(curves: list[dict[str, Any]], goal: str) -> dict[str, Any] | None:

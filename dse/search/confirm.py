@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from dse.estimate.evaluate import prepared
+from dse.estimate.output import TOLERANCE
 from dse.estimate.prepare import Choices, format_names
 from dse.estimate.step import Design, Estimate, Scenario, estimate_step
 from dse.search.deployments import Grid, placed
@@ -79,6 +80,15 @@ def column(leaf, count: int) -> np.ndarray:
     """The first entries of a leaf, repeated where it is a scalar."""
     values = np.asarray(leaf, float)
     return np.full(count, float(values)) if values.ndim == 0 else values[:count]
+
+
+def fits(estimate: Estimate, count: int) -> np.ndarray:
+    """Which of the first points of an estimate keep every limit of the chip, ``[point]``."""
+    good = np.ones(count, bool)
+    for limit in estimate.limits.values():
+        used, allowed = column(limit.used, count), column(limit.allowed, count)
+        good &= used <= allowed * (1 + TOLERANCE)
+    return good
 
 
 def _column(*leaves) -> np.ndarray:

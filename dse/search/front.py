@@ -119,29 +119,36 @@ def _within(result: dict[str, Any], settings: Settings) -> bool:
 
 
 def _design(row: Row, family: Family, choices, result, settings: Settings) -> dict[str, Any]:
-    hardware = confirm.settings_of(family, row.values)
-    knobs = [
-        {"path": axis.path, "field": axis.field, "value": hardware[axis.path], "unit": axis.unit,
-         "bound": axis.bound_hit(hardware[axis.path]), "origin": axis.origin}
-        for axis in family.axes
-    ]  # fmt: skip
+    hardware = hardware_of(family, row.values)
+    knobs = hardware["knobs"]
     deployment = {name: getattr(choices, name) for name in settings.deployment}
     return {
         "id": row.id,
         "trial": row.trial,
         "family": row.family,
         **{name: result[name] for name in KEPT},
-        "hardware": {
-            "base": family.base,
-            "choices": dict(family.choices),
-            "knobs": knobs,
-            **{knob["field"]: knob["value"] for knob in knobs},
-        },
+        "hardware": hardware,
         "deployment": deployment,
         "formats": {name: result[name] for name in ("weights", "kv", "activations")},
         "knobs_at_bounds": [f"{k['path']} {k['bound']}" for k in knobs if k["bound"]]
         + _grid_ends(deployment, settings),
         "active_constraints": _active(result, settings),
+    }
+
+
+def hardware_of(family: Family, values) -> dict[str, Any]:
+    """A piece of hardware as results state it: base chip, choices, and each knob with its unit."""
+    found = confirm.settings_of(family, values)
+    knobs = [
+        {"path": axis.path, "field": axis.field, "value": found[axis.path], "unit": axis.unit,
+         "bound": axis.bound_hit(found[axis.path]), "origin": axis.origin}
+        for axis in family.axes
+    ]  # fmt: skip
+    return {
+        "base": family.base,
+        "choices": dict(family.choices),
+        "knobs": knobs,
+        **{knob["field"]: knob["value"] for knob in knobs},
     }
 
 

@@ -60,7 +60,7 @@ class Run:
         if not path.is_file():
             return {"schema": SCHEMA, "generations": 0, "trials": 0, "feasible": 0,
                     "evaluations": 0, "seconds": 0.0, "hypervolume": [],
-                    "journal_bytes": 0}  # fmt: skip
+                    "stalled": 0, "converged": False, "journal_bytes": 0}  # fmt: skip
         return json.loads(path.read_text("utf-8"))
 
     @property
@@ -274,18 +274,22 @@ def check_unchanged(run: Run, settings: Settings) -> None:
     Raises:
         SpecError: naming each changed key or file.
     """
-    then = run.provenance
-    problems = []
+    problems = model_changes(run, settings) + _study_changes(run, run.provenance["study_file"])
+    if problems:
+        problems.append("start a fresh run instead: dse run STUDY")
+        raise SpecError(run.name, problems)
+
+
+def model_changes(run: Run, settings: Settings) -> list[str]:
+    """What would evaluate the designs of a run otherwise now: the package, its spec files."""
+    then, problems = run.provenance, []
     if then["package_version"] != __version__:
         problems.append(f"package version: was {then['package_version']}, is {__version__}")
     now = hashes(settings)
     for name in sorted(set(then["spec_files"]) | set(now)):
         if then["spec_files"].get(name) != now.get(name):
             problems.append(f"{name}: changed since the run was started")
-    problems += _study_changes(run, then["study_file"])
-    if problems:
-        problems.append("start a fresh run instead: dse run STUDY")
-        raise SpecError(run.name, problems)
+    return problems
 
 
 def _study_changes(run: Run, given: str) -> list[str]:

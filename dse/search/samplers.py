@@ -57,14 +57,24 @@ def qmc(seed: int, population: int) -> optuna.samplers.BaseSampler:
     )
 
 
+def gradient(seed: int, population: int) -> optuna.samplers.BaseSampler:
+    """NSGA-II proposes, gradients polish: what a study told of is the polished design."""
+    return nsga2(seed, population)
+
+
 SAMPLERS: dict[str, Callable[[int, int], optuna.samplers.BaseSampler]] = {
+    "gradient": gradient,
     "nsga2": nsga2,
     "nsga3": nsga3,
     "tpe": tpe,
     "random": random,
     "qmc": qmc,
 }
+REFINED = ("gradient",)  # whose proposals are polished, after a gradient phase of their own
 _ONE_SEQUENCE = ("qmc",)  # continues one sequence, whose seed must not change
+
+
+GENERATION = optuna.samplers.NSGAIISampler.__name__ + ":generation"  # where trials say theirs
 
 
 def sampler(name: str, seed: int, population: int, done: int) -> optuna.samplers.BaseSampler:

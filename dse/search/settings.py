@@ -16,7 +16,7 @@ OBJECTIVES = ("user_tokens_per_s", "system_tokens_per_s_per_w")
 REFERENCE_POINT = (10.0, 1e-3)
 FIDELITIES = ("sol", "calibrated")
 POWER_SCOPES = ("accelerator", "system", "facility")
-SAMPLER_NAMES = ("nsga2", "nsga3", "tpe", "random", "qmc")
+SAMPLER_NAMES = ("gradient", "nsga2", "nsga3", "tpe", "random", "qmc")
 _LIMIT = re.compile(r"^\s*(<=|>=)\s*(.+?)\s*$")
 
 
@@ -49,8 +49,9 @@ class Search:
 
     seed: int = 0
     trials: int = 1000
-    sampler: str = "nsga2"
+    sampler: str = "gradient"
     population: int = 100
+    patience: int = 5  # generations without gain before a refined search asks whether it is done
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,8 +157,9 @@ def _form():
     class SearchForm(Form):
         seed: int = Field(default=0, ge=0)
         trials: int = Field(default=1000, ge=1)
-        sampler: str = "nsga2"
+        sampler: str = "gradient"
         population: int = Field(default=100, ge=4, le=5000)
+        patience: int = Field(default=5, ge=0)
 
     class StudyForm(Form):
         hardware: str | list[str]
@@ -228,7 +230,7 @@ def _search(raw, trials: int | None, seed: int | None, problems: list[str]) -> S
         problems.append(f"--trials: {trials} must be at least 1")
     if seed < 0:
         problems.append(f"--seed: {seed} must be zero or more")
-    return Search(seed, trials, raw.sampler, raw.population)
+    return Search(seed, trials, raw.sampler, raw.population, raw.patience)
 
 
 def _deployment(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dse import units
+from dse import smooth, units
 from dse.resources import logic
 from dse.specs import load, overrides, schema
 from dse.specs.hardware import HardwareSpec
@@ -44,6 +44,11 @@ class Axis:
         """The path with the unit of its value at the end: a key of results."""
         return field_path(HardwareSpec, self.path)
 
+    @property
+    def is_coarse(self) -> bool:
+        """Whether it takes few whole values, far apart."""
+        return self.whole and self.high - self.low < 16
+
     def unit_cube(self, value):
         """Where a value lies in its range, 0 to 1."""
         if self.log:
@@ -57,6 +62,18 @@ class Axis:
         else:
             value = self.low + (self.high - self.low) * share
         return np.round(value) if self.whole else value
+
+    def relaxed(self, share):
+        """The value at a traced share; whole axes are rounded, with the slope of no rounding."""
+        import jax.numpy as jnp
+
+        if self.log:
+            value = self.low * (self.high / self.low) ** share
+        else:
+            value = self.low + (self.high - self.low) * share
+        if not self.whole:
+            return value
+        return value + smooth.fixed(jnp.round(value) - value)
 
     def bound_hit(self, value: float) -> str | None:
         """``"low"`` or ``"high"`` where a value ends within 1 % of a bound, else None."""
@@ -87,6 +104,16 @@ class Family:
         # A search moves the numbers a chip's name may state, so families have words of their own.
         title = str(self.loaded.meta.get("facts", {}).get("family", self.loaded.title))
         return f"{title} ({chosen})" if chosen else title
+
+    def from_unit_cube(self, shares: np.ndarray) -> np.ndarray:
+        """Values ``[design, axis]`` at shares of the ranges."""
+        columns = [a.from_unit_cube(c) for a, c in zip(self.axes, shares.T, strict=True)]
+        return np.column_stack(columns) if columns else np.empty((len(shares), 0))
+
+    def unit_cube(self, values: np.ndarray) -> np.ndarray:
+        """Shares of the ranges ``[design, axis]`` where values lie."""
+        columns = [a.unit_cube(c) for a, c in zip(self.axes, np.asarray(values).T, strict=True)]
+        return np.column_stack(columns) if columns else np.empty((len(values), 0))
 
     def with_values(self, values: Sequence[Any], spec: HardwareSpec | None = None) -> HardwareSpec:
         """The chip with its axes set (numbers, columns or traced) and the clock settled."""
@@ -141,9 +168,14 @@ class Space:
         return found | {SERVE_LEVEL: d.FloatDistribution(0.0, 1.0)}
 
     def start_parameters(self, family: Family, serve_level: float) -> dict[str, Any]:
-        """Parameters of a family's chip as its file states it; unused axes in mid-range."""
+        """Parameters of a family's chip as its file states it."""
+        return self.parameters_of(family, family.start, serve_level)
+
+    def parameters_of(self, family: Family, values, serve_level: float) -> dict[str, Any]:
+        """A trial's parameters of a design of a family; axes it lacks in mid-range."""
+        own = zip(family.axes, values, strict=True)
         values = {axis.name: axis.from_unit_cube(0.5) for axis in self.parameters}
-        values |= {a.name: v for a, v in zip(family.axes, family.start, strict=True)}
+        values |= {axis.name: min(max(v, axis.low), axis.high) for axis, v in own}
         found: dict[str, Any] = {
             a.name: int(values[a.name]) if a.whole else float(values[a.name])
             for a in self.parameters

@@ -1,29 +1,35 @@
-"""The search loop: ask a generation, evaluate it in one go, tell it, save it.
+"""The search loop: ask a generation, polish it, evaluate it in one go, tell it, save it.
 
 A trial is a piece of hardware and a level to serve. Every deployment is swept inside it; every
 design that no other of its trial beats competes for the front and is kept; Optuna is told the one
-point of the trial's own front that its ``serve_level`` picks.
+point of the trial's own front that its ``serve_level`` picks. A refined sampler starts with a
+gradient phase, whose front is the first generation, and polishes what it proposes afterwards: the
+hardware that Optuna is told of is the polished one.
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+import optuna
 import pandas as pd
 
 from dse import compile_cache
-from dse.search import archive, batch, runs, samplers
+from dse.search import archive, batch, polish, runs, samplers, warm
 from dse.search.archive import Archive, Row
-from dse.search.batch import TOLERANCE, Evaluator, Outcome
+from dse.search.batch import Evaluator
 from dse.search.journal import Trials
-from dse.search.settings import OBJECTIVES, Settings
-from dse.search.space import SERVE_LEVEL
+from dse.search.settings import Settings
+from dse.search.space import SERVE_LEVEL, Family
+from dse.search.trial import Swept, blocker, constraints_of, swept, table, what_forbids
 
 START_LEVELS = (0.0, 0.5, 1.0)
 SAMPLES_BEFORE = 200  # random designs looked at before the first trial
-WORST_MARGIN = 1e6  # told where a margin is not a number
+MOST_FIRST = 200  # trials that the gradient phase hands over
+RESTART_ROUNDS = 2  # of the gradient phase that asks whether a front is done
+STALL = 1e-4  # relative gain of hypervolume below which a generation brought nothing
 
 
 class Infeasible(Exception):  # noqa: N818 - a valid question whose answer is no
@@ -31,8 +37,9 @@ class Infeasible(Exception):  # noqa: N818 - a valid question whose answer is no
 
 
 class Progress(NamedTuple):
-    """One line for people, after each generation."""
+    """One line for people, after each generation or round of the gradient phase."""
 
+    phase: str  # empty: a generation
     trials: int
     total: int
     feasible_fraction: float
@@ -43,33 +50,24 @@ class Progress(NamedTuple):
     left_s: float
 
 
-class Swept(NamedTuple):
-    """One trial's own answer: its front, the point told, and how far that is from feasible."""
-
-    front: np.ndarray  # grid points, slow to fast; empty where nothing is feasible
-    logs: np.ndarray  # log10 of both goals at those points
-    told: int  # a grid point
-    margins: tuple[float, ...]  # of the chip's limits, then of each constraint, at that point
-
-
 def run(
     settings: Settings, folder: runs.Run, report: Callable[[Progress], None] | None = None
 ) -> None:
-    """Search until the study's number of trials is reached, saving after each generation.
+    """Search until the front is done or the study's trials are, saving after each generation.
 
     Raises:
         Infeasible: a fresh run none of whose first designs keeps the limits.
         KeyboardInterrupt: after the last generation was saved and the front written.
     """
     compile_cache.enable()
-    search = Search(settings, folder)
+    search = Search(settings, folder, report)
     if search.state["trials"] == 0:
         search.look_first()
     try:
-        while search.state["trials"] < settings.search.trials:
-            progress = search.generation()
-            if report is not None:
-                report(progress)
+        if search.refines and search.state["trials"] == 0:
+            search.gradient_phase()
+        while search.goes_on():
+            search.generation()
     finally:
         if search.state["trials"]:
             folder.write_front(settings, search.archive, search.evaluators, search.state)
@@ -78,20 +76,32 @@ def run(
 class Search:
     """A run in progress: trials, archive, evaluators and where it is saved."""
 
-    def __init__(self, settings: Settings, folder: runs.Run):
+    def __init__(
+        self,
+        settings: Settings,
+        folder: runs.Run,
+        report: Callable[[Progress], None] | None = None,
+    ):
         self.settings = settings
         self.folder = folder
+        self.refines = settings.search.sampler in samplers.REFINED
         self.state = folder.recover()
         self.trials = Trials(folder.journal, settings.name)
         self.archive = Archive(settings.reference_point)
         self.evaluators = batch.evaluators(settings)
+        self.polishers = (
+            {name: polish.Polisher(e) for name, e in self.evaluators.items()}
+            if self.refines else {}
+        )  # fmt: skip
+        self._report = report
         self._distributions = settings.space.distributions()
         self._seen: set[tuple] = set()
+        self._competed: list[pd.DataFrame] = []
         if self.state["trials"]:
             points, rows = folder.competed(settings)
             self.archive.add(points, rows)
             self._seen = {(row.family, row.values) for row in rows}
-        else:
+        elif not self.refines:
             self._enqueue_starts()
 
     def _enqueue_starts(self) -> None:
@@ -109,163 +119,206 @@ class Search:
         each = -(-SAMPLES_BEFORE // len(self.evaluators))
         blockers: Counter = Counter()
         for evaluator in self.evaluators.values():
-            axes = evaluator.family.axes
-            shares = rng.uniform(size=(each, len(axes)))
-            drawn = [axis.from_unit_cube(column) for axis, column in zip(axes, shares.T,
-                                                                         strict=True)]  # fmt: skip
-            designs = np.column_stack([*drawn]) if axes else np.empty((each, 0))
-            designs = np.concatenate([designs, [evaluator.family.start]])
+            family = evaluator.family
+            designs = family.from_unit_cube(rng.uniform(size=(each, len(family.axes))))
+            designs = np.concatenate([designs, [family.start]])
             outcome = evaluator(designs)
             for index in range(len(designs)):
-                swept = _swept(outcome, index, self.settings, 0.0)
-                if len(swept.front):
+                found = swept(outcome, index, self.settings, level=0.0)
+                if len(found.front):
                     return
-                blockers[_blocker(evaluator, outcome, index, swept, self.settings)] += 1
-        raise Infeasible(_infeasible(blockers, self.settings))
+                blockers[blocker(evaluator, outcome, index, found, self.settings)] += 1
+        raise Infeasible(what_forbids(blockers, self.settings))
 
-    def generation(self) -> Progress:
-        """One generation, from asking to saving."""
+    # --- the gradient phase ----------------------------------------------------------------------
+
+    def gradient_phase(self) -> None:
+        """The phase without trials; its front becomes the first generation."""
         started = time.perf_counter()
+        found = self._warmed(self.settings.search.seed, warm.ROUNDS)
+        most = min(self.settings.search.trials, MOST_FIRST)
+        self._enter(_spread(found, most), generation=0)
+        self._close(0.0, started)
+
+    def _warmed(self, seed: int, rounds: int) -> Archive:
+        warm.compile_all(self.evaluators, self.polishers)
+        phase = warm.Warm(self.evaluators, self.polishers, self.settings, seed)
+
+        def said(number: int, found: Archive) -> None:
+            self._say(found.hypervolume, f"gradients {number + 1}/{rounds}", found)
+
+        phase.run(rounds, said)
+        self.state["evaluations"] += phase.evaluations
+        return phase.archive
+
+    def _enter(self, rows: list[Row], generation: int) -> None:
+        """Designs of the unit cube as trials, swept over every deployment."""
+        for name, evaluator in self.evaluators.items():
+            mine = [row for row in rows if row.family == name]
+            if not mine:
+                continue
+            designs = evaluator.family.from_unit_cube(np.array([row.values for row in mine]))
+            outcome = self._sweep(evaluator, designs)
+            for index, row in enumerate(mine):
+                target = float(np.log10(outcome[0][index, row.point]))
+                found = swept(outcome, index, self.settings, target=target - 1e-6)
+                self._add_trial(evaluator.family, found, designs[index], generation)
+
+    def _add_trial(self, family: Family, found: Swept, values, generation: int) -> None:
+        number = len(self.trials)
+        space = self.settings.space
+        trial = optuna.trial.create_trial(
+            params=space.parameters_of(family, values, found.serve_level),
+            distributions=self._distributions,
+            values=found.values,
+            constraints=constraints_of(found, self.settings),
+            user_attrs={"design": f"{number}.{found.told}"},
+            system_attrs={samplers.GENERATION: generation},
+        )
+        self.trials.study.add_trial(trial)
+        self._count(number, family, found, values)
+
+    def goes_on(self) -> bool:
+        """Whether another generation is due: trials left, and a front that still moves."""
+        search, state = self.settings.search, self.state
+        if state["trials"] >= search.trials or state["converged"]:
+            return False
+        patient = not self.refines or not search.patience or state["stalled"] < search.patience
+        return patient or self._restarted()
+
+    def _restarted(self) -> bool:
+        """Whether a phase from fresh random designs still adds something; it is kept."""
+        started, before = time.perf_counter(), self.archive.hypervolume
+        found = self._warmed(self.settings.search.seed + 1 + self.state["trials"], RESTART_ROUNDS)
+        both = np.concatenate([self.archive.points, found.points])
+        better = archive.nondominated(both)[len(self.archive.points) :]
+        fresh = Archive(self.settings.reference_point)
+        fresh.add(found.points[better], [r for r, b in zip(found.rows, better, strict=True) if b])
+        left = self.settings.search.trials - self.state["trials"]
+        self._enter(_spread(fresh, left), self._last_generation())
+        self.state["stalled"] = 0
+        self.state["converged"] = bool(self.archive.hypervolume <= before * (1 + STALL))
+        self._close(before, started)
+        return not self.state["converged"]
+
+    def _last_generation(self) -> int:
+        trials = self.trials.study.get_trials(deepcopy=False)
+        return max((t.system_attrs.get(samplers.GENERATION, 0) for t in trials), default=0)
+
+    # --- generations -----------------------------------------------------------------------------
+
+    def generation(self) -> None:
+        """One generation, from asking to saving."""
+        started, before = time.perf_counter(), self.archive.hypervolume
         search, study = self.settings.search, self.trials.study
         done = self.state["trials"]
         study.sampler = samplers.sampler(search.sampler, search.seed, search.population, done)
         count = min(search.population, search.trials - done)
         asked = [study.ask(self._distributions) for _ in range(count)]
-        before = self.archive.hypervolume
-        competed: list[pd.DataFrame] = []
-        evaluations = 0
-        for trial, evaluator, swept, values in self._evaluated(asked):
-            evaluations += len(evaluator.grid)
-            self._tell(trial, evaluator, swept)
-            if len(swept.front):
-                self.state["feasible"] += 1
-                competed += self._compete(trial.number, evaluator, swept, values)
-        self.state["trials"] += count
-        self.state["evaluations"] += evaluations
-        self.state["seconds"] += time.perf_counter() - started
-        self.state["hypervolume"].append(self.archive.hypervolume)
-        self.folder.save(self.state, competed, self.trials)
-        return self._progress(before)
-
-    def _evaluated(self, asked) -> Iterator[tuple[Any, Evaluator, Swept, tuple[float, ...]]]:
-        """Each trial with its sweep, in the order asked; one batch per family."""
         drawn = [self.settings.space.values_of(trial.params) for trial in asked]
-        outcomes: dict[str, tuple[Outcome, dict[int, int]]] = {}
+        held = {row.family for row in self.archive.rows}
+        found: dict[int, tuple[Swept, Any]] = {}
         for name, evaluator in self.evaluators.items():
             mine = [i for i, (family, _) in enumerate(drawn) if family.name == name]
             if mine:
                 designs = np.array([drawn[i][1] for i in mine], float).reshape(len(mine), -1)
-                outcomes[name] = evaluator(designs), {i: row for row, i in enumerate(mine)}
-        for i, (trial, (family, values)) in enumerate(zip(asked, drawn, strict=True)):
-            outcome, row_of = outcomes[family.name]
-            swept = _swept(outcome, row_of[i], self.settings, trial.params[SERVE_LEVEL])
-            yield trial, self.evaluators[family.name], swept, tuple(values)
+                levels = [asked[i].params[SERVE_LEVEL] for i in mine]
+                answers = self._served(evaluator, designs, levels)
+                found |= dict(zip(mine, answers, strict=True))
+        for i, trial in enumerate(asked):
+            self._tell(trial, drawn[i][0], *found[i])
+        gained = self.archive.hypervolume > before * (1 + STALL)
+        entered = {row.family for row in self.archive.rows} - held
+        self.state["stalled"] = 0 if gained or entered else self.state["stalled"] + 1
+        self._close(before, started)
 
-    def _tell(self, trial, evaluator: Evaluator, swept: Swept) -> None:
-        names = ("limits", *(constraint.stem for constraint in self.settings.constraints))
-        for name, margin in zip(names, swept.margins, strict=True):
+    def _served(self, evaluator: Evaluator, designs: np.ndarray, levels: list[float]):
+        """Each design of a family with what it makes of its level, polished where that is done."""
+        outcome = self._sweep(evaluator, designs)
+        plain = [swept(outcome, i, self.settings, level=s) for i, s in enumerate(levels)]
+        if not self.refines:
+            return list(zip(plain, designs, strict=True))
+        targets = np.array([self._target(s, level) for s, level in zip(plain, levels, strict=True)])
+        polisher = self.polishers[evaluator.family.name]
+        shares = evaluator.family.unit_cube(designs)
+        moved, spent = warm.served(polisher, warm.sweep_of(evaluator, shares, outcome), targets)
+        self.state["evaluations"] += spent
+        designs = evaluator.family.from_unit_cube(moved)
+        outcome = self._sweep(evaluator, designs)
+        told = [swept(outcome, i, self.settings, target=t - 1e-3) for i, t in enumerate(targets)]
+        return list(zip(told, designs, strict=True))
+
+    def _target(self, found: Swept, level: float) -> float:
+        """Log10 of the speed to serve: on the trial's own front, else on the study's."""
+        if len(found.front):
+            return found.values[0]
+        if not self.archive.rows:
+            return float(self.archive.reference[0])
+        low, high = self.archive.points[[0, -1], 0]
+        return float(low + level * (high - low))
+
+    def _sweep(self, evaluator: Evaluator, designs: np.ndarray):
+        self.state["evaluations"] += len(designs) * len(evaluator.grid)
+        return evaluator(designs)
+
+    def _tell(self, trial, family: Family, found: Swept, values) -> None:
+        for name, margin in constraints_of(found, self.settings).items():
             trial.set_constraint(name, margin)
-        logs = swept.logs
-        if len(swept.front):
-            logs = swept.logs[np.flatnonzero(swept.front == swept.told)[0]]
-        trial.set_user_attr("design", f"{trial.number}.{swept.told}")
-        self.trials.study.tell(trial, [float(value) for value in logs])
+        if self.refines:
+            parameters = self.settings.space.parameters_of(family, values, found.serve_level)
+            _move(self.trials.study, trial, parameters)
+        trial.set_user_attr("design", f"{trial.number}.{found.told}")
+        self.trials.study.tell(trial, found.values)
+        self._count(trial.number, family, found, values)
 
-    def _compete(self, number, evaluator: Evaluator, swept: Swept, values) -> list[pd.DataFrame]:
-        name = evaluator.family.name
-        if (name, values) in self._seen:
-            return []
-        self._seen.add((name, values))
-        rows = [Row(number, name, values, int(point)) for point in swept.front]
-        self.archive.add(swept.logs, rows)
-        return [_table(rows, swept, evaluator)]
+    def _count(self, number: int, family: Family, found: Swept, values) -> None:
+        """A finished trial: counted, and its own front in competition."""
+        self.state["trials"] += 1
+        if not len(found.front):
+            return
+        self.state["feasible"] += 1
+        key = (family.name, tuple(float(value) for value in values))
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        rows = [Row(number, *key, int(point)) for point in found.front]
+        self.archive.add(found.logs, rows)
+        self._competed.append(table(rows, found, self.evaluators[family.name]))
 
-    def _progress(self, before: float) -> Progress:
+    # --- saving and saying -----------------------------------------------------------------------
+
+    def _close(self, before: float, started: float) -> None:
+        self.state["seconds"] += time.perf_counter() - started
+        self.state["hypervolume"].append(self.archive.hypervolume)
+        self.folder.save(self.state, self._competed, self.trials)
+        self._competed = []
+        self._say(before)
+
+    def _say(self, before: float, phase: str = "", found: Archive | None = None) -> None:
+        if self._report is None:
+            return
         state, total = self.state, self.settings.search.trials
+        held, trials = self.archive if found is None else found, max(state["trials"], 1)
         rate = state["evaluations"] / max(state["seconds"], 1e-9)
-        left = (total - state["trials"]) * state["seconds"] / state["trials"]
-        share = state["feasible"] / state["trials"]
-        now = self.archive.hypervolume
-        gain = now - before
-        return Progress(state["trials"], total, share, len(self.archive.rows), now, gain, rate,
-                        left)  # fmt: skip
+        left = (total - state["trials"]) * state["seconds"] / trials
+        self._report(Progress(phase, state["trials"], total, state["feasible"] / trials,
+                              len(held.rows), held.hypervolume, held.hypervolume - before, rate,
+                              left))  # fmt: skip
 
 
-# --- one trial ------------------------------------------------------------------------------------
+def _spread(found: Archive, most: int) -> list[Row]:
+    """One row for each piece of hardware on a front, at most so many, spread over it."""
+    first: dict[tuple, Row] = {}
+    for row in found.rows:
+        first.setdefault((row.family, row.values), row)
+    rows = list(first.values())
+    kept = np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))
+    return [rows[i] for i in kept]
 
 
-def _swept(outcome: Outcome, row: int, settings: Settings, level: float) -> Swept:
-    """The front of one design over its deployments, and the point its level picks."""
-    margins = _margins(outcome, row, settings)
-    goals = np.stack([outcome[0][row], outcome[1][row]], axis=1).astype(float)
-    usable = np.isfinite(goals).all(axis=1) & (goals > 0).all(axis=1)
-    worst = np.where(usable, margins.max(axis=0), WORST_MARGIN)
-    feasible = np.flatnonzero(worst <= TOLERANCE)
-    if len(feasible) == 0:
-        violation = np.where(usable, np.maximum(margins, 0).sum(axis=0), np.inf)
-        told = int(np.argmin(violation))
-        logs = np.log10(np.maximum(np.nan_to_num(goals[told]), 1e-9))
-        return Swept(feasible, logs, told, tuple(float(m) for m in margins[:, told]))
-    logs = np.log10(goals[feasible])
-    kept = np.flatnonzero(archive.nondominated(logs))
-    kept = kept[archive.thin(logs[kept], archive.THIN_STORED)]
-    front, logs = feasible[kept], logs[kept]
-    target = logs[0, 0] + level * (logs[-1, 0] - logs[0, 0])
-    at = min(int(np.searchsorted(logs[:, 0], target - 1e-12)), len(front) - 1)
-    told = int(front[at])
-    # What float32 leaves of a limit met exactly must not read as broken.
-    return Swept(front, logs, told, tuple(min(float(m), 0.0) for m in margins[:, told]))
-
-
-def _margins(outcome: Outcome, row: int, settings: Settings) -> np.ndarray:
-    """Margins ``[limit, point]``: the chip's worst, then the study's; not a number is infeasible.
-
-    Limits of the chip that reach float32's infinity are cut, so that they can be told.
-    """
-    found = [outcome.limit_margin[row]]
-    for constraint, used in zip(settings.constraints, outcome.metrics, strict=True):
-        found.append(constraint.margin(used[row]))
-    table = np.stack(found).astype(float)
-    return np.clip(np.nan_to_num(table, nan=WORST_MARGIN), -WORST_MARGIN, WORST_MARGIN)
-
-
-def _table(rows: list[Row], swept: Swept, evaluator: Evaluator) -> pd.DataFrame:
-    """The lines of ``evaluated.parquet`` of one trial."""
-    points = swept.front
-    goals = dict(zip(OBJECTIVES, (10**swept.logs).T, strict=True))
-    choices = {name: column[points] for name, column in evaluator.points.items()}
-    axes = {axis.field: value for axis, value in zip(evaluator.family.axes, rows[0].values,
-                                                     strict=True)}  # fmt: skip
-    return pd.DataFrame(
-        {
-            "id": [row.id for row in rows],
-            "trial": rows[0].trial,
-            "family": rows[0].family,
-            "point": points,
-            **goals,
-            **choices,
-            **axes,
-        }
-    )
-
-
-# --- what forbids ---------------------------------------------------------------------------------
-
-
-def _blocker(evaluator: Evaluator, outcome: Outcome, row: int, swept: Swept, settings) -> str:
-    """The limit that keeps the closest deployment of a design from being feasible."""
-    worst = int(np.argmax(swept.margins))
-    if worst > 0:
-        return settings.constraints[worst - 1].stem
-    return evaluator.limit_names[int(outcome.limit_index[row, swept.told])]
-
-
-def _infeasible(blockers: Counter, settings: Settings) -> str:
-    total = sum(blockers.values())
-    lines = [f"none of {total} random designs keeps the limits of {settings.name}"]
-    for name, count in blockers.most_common(5):
-        constraint = next((c for c in settings.constraints if c.stem == name), None)
-        said = f"{name} {constraint.text}" if constraint else name
-        lines.append(f"  * {said}: stops {count} of {total}")
-    lines.append("  loosen the first, or widen the range of the knobs that move it")
-    return "\n".join(lines)
+def _move(study: optuna.Study, trial, parameters: dict[str, Any]) -> None:
+    """Tell a running trial of the parameters it was moved to."""
+    for name, value in parameters.items():
+        distribution = trial.distributions[name]
+        inside = distribution.to_internal_repr(value)
+        study._storage.set_trial_param(trial._trial_id, name, inside, distribution)

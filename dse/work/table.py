@@ -3,9 +3,14 @@
 import dataclasses
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
 Scalar = Any  # a float or a traced scalar; counts are carried as floats
+_WORD = {"static": True}  # of fields that say which operations exist: no numbers, so no leaves
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Exchange:
     """A collective among ``group`` chips; the algorithm is chosen later, where rates are known.
@@ -14,12 +19,13 @@ class Exchange:
     all-to-all, or the message of a point-to-point.
     """
 
-    kind: str  # a key of `collectives.COLLECTIVES`
+    kind: str = dataclasses.field(metadata=_WORD)  # a key of `collectives.COLLECTIVES`
     size_bytes: Scalar
     group: Scalar
     rounds: Scalar = 1.0  # 0 where the exchange does not happen in this deployment
 
 
+@jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Op:
     """Work of one operator on one chip (the mean chip of a stage) for one micro-batch.
@@ -28,11 +34,13 @@ class Op:
     energy the mean one.
     """
 
-    name: str
-    part: str  # attention, feedforward, head
+    name: str = dataclasses.field(metadata=_WORD)
+    part: str = dataclasses.field(metadata=_WORD)  # attention, feedforward, head
     layers: Scalar  # passes through it per token
-    use: str = "dense"  # whose number format its weights have: attention, expert, dense, head
-    math: str = "projection"  # whose arithmetic it runs in: attention, projection, expert
+    # Whose number format its weights have: attention, expert, dense, head.
+    use: str = dataclasses.field(default="dense", metadata=_WORD)
+    # Whose arithmetic it runs in: attention, projection, expert.
+    math: str = dataclasses.field(default="projection", metadata=_WORD)
     stored_values: Scalar = 0.0  # weights resident
     read_values: Scalar = 0.0  # weights read
     kv_read_values: Scalar = 0.0
@@ -73,3 +81,29 @@ def vectors(op: "Op", values: Scalar) -> "Op":
     return dataclasses.replace(
         op, stored_values=op.stored_values + values, read_values=op.read_values + values
     )
+
+
+def stack(leaves: list[Scalar]) -> Scalar:
+    """Numbers of several operators along a new first axis; one number where all state the same.
+
+    What no operator of a group asks for stays a plain zero, and costs nothing.
+    """
+    if all(isinstance(leaf, (int, float)) and leaf == leaves[0] for leaf in leaves):
+        return leaves[0]
+    return jnp.stack(jnp.broadcast_arrays(*leaves))
+
+
+def stacked(ops: list[Op]) -> list[tuple[list[Op], Op]]:
+    """Operators of one kind of exchange (or none) as one operator whose numbers are columns.
+
+    Returns:
+        (the operators, their stack) per kind; entry i of a column belongs to operator i.
+    """
+    groups: dict[str | None, list[Op]] = {}
+    for op in ops:
+        groups.setdefault(op.exchange.kind if op.exchange else None, []).append(op)
+    found = []
+    for members in groups.values():
+        nameless = [dataclasses.replace(op, name="", part="", use="", math="") for op in members]
+        found.append((members, jax.tree.map(lambda *leaves: stack(list(leaves)), *nameless)))
+    return found

@@ -93,6 +93,36 @@ def test_any_words_are_answered(dse, monkeypatch, tmp_path_factory, verb, more):
     answered(dse, *verb, *more)
 
 
+@settings(quick, max_examples=15)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                [
+                    "--set",
+                    "--over",
+                    "--batch",
+                    "--deploy",
+                    "--speed",
+                    "--target",
+                    "--break-even",
+                    "--fidelity",
+                ]
+            ),
+            st.one_of(
+                st.sampled_from([*GARBAGE, "voltage=2x", "tdp=1x,2x", "best"]), st.text(max_size=8)
+            ),
+        ),
+        max_size=3,
+    )
+)
+@pytest.mark.parametrize("verb", ["whatif", "sensitivity", "sweep"])
+def test_any_question_is_answered(dse, monkeypatch, tmp_path_factory, verb, options):
+    monkeypatch.chdir(tmp_path_factory.getbasetemp())
+    extra = [part for pair in options for part in pair]
+    answered(dse, verb, *words()[1:], *extra)
+
+
 def _places(kind, name):
     loaded = load.load(kind, name)
     found = [path for path, _, _ in overrides.paths(loaded.tree, type(loaded.spec))]

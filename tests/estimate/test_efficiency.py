@@ -20,6 +20,10 @@ def kernels(design, **changes):
     return efficiency.kernels_of(dataclasses.replace(design.hardware.style, **changes))
 
 
+def numbers_of(op, design):
+    return efficiency.numbers_of(op, design.deployment)
+
+
 def ops_of(design, scenario):
     _, _, _, ops = step.op_table(design, scenario, "sol")
     return {op.name: op for op in ops}
@@ -34,7 +38,9 @@ def test_fixed_times_by_kind_of_operator(design):
     wanted = {"qkv": 1e-6, "attention": 5e-6, "experts": 20e-6, "expert_reduce": 3e-6,
               "shared_expert": 0.0, "dispatch": 0.0}  # fmt: skip
     for name, seconds in wanted.items():
-        assert float(efficiency.fixed_s(ops[name], d, k)) == pytest.approx(seconds), name
+        assert float(
+            efficiency.fixed_s(ops[name], efficiency.numbers_of(ops[name], d), k)
+        ) == pytest.approx(seconds), name
 
 
 def test_quantizing_is_paid_in_eight_bits_only(design):
@@ -42,7 +48,7 @@ def test_quantizing_is_paid_in_eight_bits_only(design):
         made, scenario = design("llama-3.1-8b", batch=8, tp=1, weights=weights)
         k = kernels(made, framework=None, projection_s=0.0, quantize_s=3e-6)
         op = ops_of(made, scenario)["ffn_up"]
-        assert float(efficiency.fixed_s(op, made.deployment, k)) == pytest.approx(3e-6 * times)
+        assert float(efficiency.fixed_s(op, numbers_of(op, made), k)) == pytest.approx(3e-6 * times)
 
 
 def test_one_token_touches_its_experts_and_many_touch_fewer_than_uniform(design):
@@ -50,7 +56,7 @@ def test_one_token_touches_its_experts_and_many_touch_fewer_than_uniform(design)
         made, scenario = design(batch=batch, tp=1)
         k = kernels(made, routing_exponent=0.9)
         op = ops_of(made, scenario)["experts"]
-        share = float(efficiency.touched_share(op, made.deployment, k))
+        share = float(efficiency.touched_share(op, numbers_of(op, made), made.deployment, k))
         uniform = 1 - (1 - 8 / 128) ** batch
         assert share == pytest.approx((1 - (1 - 8 / 128) ** (batch**0.9)) / uniform)
         assert (share == pytest.approx(1.0)) == (batch in (1, 4096))
@@ -60,9 +66,9 @@ def test_narrow_weights_are_widened_where_the_chip_lacks_their_arithmetic(design
     made, scenario = design("llama-3.1-8b", batch=1, tp=1, weights="int4")
     op = ops_of(made, scenario)["ffn_up"]
     k = kernels(made, convert_flops=5.0)
-    assert float(efficiency.convert_flops(op, made.deployment, k)) == 5 * float(op.read_values)
+    assert float(efficiency.convert_flops(op, numbers_of(op, made), k)) == 5 * float(op.read_values)
     made, scenario = design("llama-3.1-8b", batch=1, tp=1, weights="fp8")
-    assert float(efficiency.convert_flops(op, made.deployment, k)) == 0
+    assert float(efficiency.convert_flops(op, numbers_of(op, made), k)) == 0
 
 
 def test_light_speed_knows_none_of_it_and_a_style_only_slows(design):

@@ -110,7 +110,7 @@ def joules_per_step(lines, chip, sent_bytes, busy_s, step_s, activation_bytes=2.
     tree_w = 0.092 * chip.silicon_mm2  # at 0.80 V and 1.755 GHz
     idle_w = 0.2 * tree_w + chip.uncore_w + 0.8 * 0.7 * tree_w * busy_s / step_s
     kelvin = 333.15
-    for _ in range(5):  # leakage doubles every 28 K; four rounds after the first at 60 degC
+    for _ in range(40):  # leakage doubles every 28 K; the fixed point of temperature
         leak_w = 0.06 * chip.silicon_mm2 * math.exp((kelvin - 333.15) / 40)
         die_w = idle_w + leak_w + sum(core.values()) / step_s
         kelvin = 300.15 + 83 * die_w / chip.silicon_mm2

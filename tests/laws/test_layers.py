@@ -11,11 +11,12 @@ ROOT = pathlib.Path(__file__).parents[2] / "dse"
 FILES = sorted(path for path in ROOT.rglob("*.py") if "_specs" not in path.parts)
 # A part imports its own files and lower layers; work and resources share a layer.
 LAYERS = [
-    {"units", "smooth", "compile_cache"},
+    {"units", "smooth", "compile_cache", "interpreter"},
     {"specs"},
     {"work", "resources"},
     {"estimate"},
     {"metrics"},
+    {"questions"},
     {"search", "evidence", "report", "explore"},
     {"cli"},
     {"__main__"},

@@ -11,9 +11,8 @@ from dse.specs.schema import SpecError
 
 NAMES = [m.name for m in pkgutil.iter_modules(charts.__path__) if m.name != "theme"]
 
-# Charts that draw something else than a front.
-GIVEN = {"parity": [{"metric": "tpot_s", "chip": "a", "model": "m", "calibrated_on": True,
-                     "predicted": 0.01, "measured": 0.011}]}  # fmt: skip
+ROWS = [{"metric": "tpot_s", "chip": "a", "model": "m", "calibrated_on": True,
+         "predicted": 0.01, "measured": 0.011}]  # fmt: skip
 
 
 def design(identifier, speed, efficiency, family="a"):
@@ -45,11 +44,32 @@ def front():
     }  # fmt: skip
 
 
+def row(volts, batch, feasible=True):
+    broken = [] if feasible else [{"name": "minimum_voltage"}]
+    return {"values": {"voltage": volts, "batch": batch}, "feasible": feasible,
+            "user_tokens_per_s": 100 * volts, "system_tokens_per_s_per_w": batch / volts,
+            "violations": broken}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def sweep():
+    """Two axes, a point of which breaks a limit."""
+    volts, batches = [0.5, 0.7], [1.0, 64.0]
+    axes = [{"path": "voltage", "values": ["0.5V", "0.7V"], "numbers": volts, "unit": "volt"},
+            {"path": "batch", "values": ["1", "64"], "numbers": batches, "unit": ""}]  # fmt: skip
+    return {
+        "title": "Chip", "model_title": "Llama", "workload": "chat-8k", "fidelity": "sol",
+        "power_scope": "system", "basis": {"batch": "fixed", "deploy": "fixed", "speed": None},
+        "axes": axes, "points": [row(v, b, (v, b) != (0.5, 64)) for v in volts for b in batches],
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("name", NAMES)
-def test_chart_draws_with_title_and_legible_ink(name, dark, front):
+def test_chart_draws_with_title_and_legible_ink(name, dark, front, sweep):
     module = importlib.import_module(f"dse.report.charts.{name}")
-    figure = module.figure(GIVEN.get(name, front), dark)
+    given = {"sweep": sweep, "parity": ROWS}.get(name, front)
+    figure = module.figure(given, dark)
     assert module.__doc__
     assert figure.layout.title.text
     assert figure.layout.paper_bgcolor == theme.page(dark)["page"]
@@ -70,6 +90,22 @@ def test_the_pareto_chart_names_axes_decoders_and_ratio(front):
         assert words in said
     assert "4.5\u00d7" in figure.layout.title.text
     assert "10\u00d7" in figure.layout.title.text
+
+
+def test_a_sweep_has_a_line_per_value_of_its_second_axis_and_hollow_points(sweep):
+    from dse.report.charts import sweep as chart
+
+    figure = chart.figure(sweep)
+    named = [line.name for line in figure.data if line.showlegend]
+    assert named == ["batch 1", "batch 64"]
+    hollow = [line for line in figure.data if line.mode == "markers"]
+    assert [tuple(line.x) for line in hollow] == [(0.5,), (0.5,)]
+    assert tuple(figure.layout.xaxis2.ticktext) == ("500 mV", "700 mV")
+    assert figure.layout.xaxis2.title.text == "voltage"
+    one = sweep | {"axes": sweep["axes"][:1], "points": [row(0.5, 1.0), row(0.7, 1.0)]}
+    assert "User tokens/s up to 1.40x" in chart.figure(one).layout.title.text
+    none = sweep | {"points": [point | {"feasible": False} for point in sweep["points"]]}
+    assert "No feasible point" in chart.figure(none).layout.title.text
 
 
 def test_an_empty_front_still_draws(front):

@@ -31,6 +31,7 @@ tp = [1, 2, 4]
 silicon = "<= 4000 mm2"
 
 [search]
+sampler = "nsga2"
 seed = 3
 trials = 24
 population = 8

@@ -27,7 +27,7 @@ def test_a_study_of_three_lines_takes_the_chips_own_knobs(tmp_path):
     paths = {axis.path for axis in study.space.parameters}
     assert {"voltage", "die", "memory.dram.layers", "link.scale_up.lanes"} <= paths
     assert study.reference_point == (10.0, 1e-3)
-    assert study.search.sampler == "nsga2"
+    assert study.search.sampler == "gradient"
     assert study.fidelity == "sol"
     assert study.power_scope == "system"
 

@@ -231,7 +231,7 @@ BAD = {
     "tp = [1, 2, 4]": ("tp = [0, 2]", "tp"),
     'silicon = "<= 4000 mm2"': ('silicon = "<= 4000 W"', "silicon"),
     "population = 8": ("population = 1", "population"),
-    "seed = 3": ('sampler = "nsga9"', "nsga"),
+    'sampler = "nsga2"': ('sampler = "nsga9"', "nsga"),
 }
 
 
@@ -261,7 +261,7 @@ def test_all_problems_of_a_study_come_at_once(tmp_path):
 @pytest.mark.parametrize("sampler", ["nsga2", "nsga3", "random", "qmc", "tpe"])
 def test_every_sampler_keeps_the_same_contract(sampler, study_file, tmp_path):
     path = tmp_path / "tiny.toml"
-    path.write_text(STUDY.replace("seed = 3", f'seed = 3\nsampler = "{sampler}"'))
+    path.write_text(STUDY.replace('"nsga2"', f'"{sampler}"'))
     front = run_tiny(path, tmp_path / "run", trials=12).front()
     assert front["sampler"] == sampler
     assert front["trials"] == 12

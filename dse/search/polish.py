@@ -1,0 +1,203 @@
+"""Gradient polish: hardware moved inside its ranges while its deployment stays as it is.
+
+Designs are columns ``[axis, design]`` in the unit cube of the family's axes. Each has an aim: goals
+to maximize by weight and levels that goals must keep. Limits are exact penalties on the logarithm
+of used over allowed. The maximum over lanes is a p-norm whose exponent grows along the way, so
+that early steps see past a kink and late ones see where it is.
+
+Slopes are those of one scalar per design, in reverse mode over contiguous columns: three times the
+speed of forward mode in a dozen variables.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from dse.estimate.step import Design, estimate_step
+from dse.search.batch import Evaluator
+
+WIDTH = 512  # designs per call
+EXPONENTS = (8.0, 96.0)  # of the p-norm, first and last; the last is reached at half time
+PENALTY = 8.0  # of a natural logarithm of a limit or of a level
+LEAST_MARGIN = -0.95  # limits used less than this are all alike
+HARD = 4096.0  # exponent of a p-norm that float32 cannot tell from the maximum
+GOALS = (lambda e: e.user_tokens_per_s, lambda e: e.system_tokens_per_s_per_w)
+SAFETY = 1e-3  # kept below every limit, for what float32 and the p-norm leave
+
+
+class Aims(NamedTuple):
+    """What each design is to become, ``[goal, design]``; goals as natural logarithms."""
+
+    weights: np.ndarray
+    levels: np.ndarray  # -inf where a goal is free
+
+    def of(self, rows) -> "Aims":
+        """The aims of some designs."""
+        return Aims(self.weights[:, rows], self.levels[:, rows])
+
+
+class Pace(NamedTuple):
+    """How a polish walks."""
+
+    steps: int
+    rate: float  # length of the first step, in the unit cube
+
+
+FAR, NEAR = Pace(60, 0.08), Pace(120, 0.02)  # from anywhere, from close by
+
+
+class Polished(NamedTuple):
+    """What became of designs."""
+
+    shares: np.ndarray  # [design, axis]
+    merit: np.ndarray  # [design], what was to be maximized less penalties
+    evaluations: int  # values with their slopes
+
+
+class Linearized(NamedTuple):
+    """Goals, then limits, with their slopes in the unit cube."""
+
+    values: np.ndarray  # [design, output], natural logarithms
+    slopes: np.ndarray  # [design, output, axis]
+
+
+class Polisher:
+    """Polishes designs of one family, each at one point of the deployment grid."""
+
+    def __init__(self, evaluator: Evaluator):
+        self.evaluator = evaluator
+        self._compiled = jax.jit(self._walk)
+
+    def __call__(self, shares: np.ndarray, points: np.ndarray, aims: Aims, pace: Pace) -> Polished:
+        """Move designs towards their aims.
+
+        Args:
+            shares: where designs start in the unit cube, ``[design, axis]``.
+            points: of the deployment grid, ``[design]``.
+            aims: of each design.
+            pace: how many steps, and how long they are.
+
+        Returns:
+            Where each was best, limits kept as far as that was found.
+        """
+        best, loss, _, _ = self._in_parts(shares, points, aims, pace, EXPONENTS)
+        return Polished(best.T, -loss, -(-len(points) // WIDTH) * WIDTH * pace.steps)
+
+    def values(self, shares: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """Goals and limits ``[design, output]``, as `linearized` orders them, hard maxima."""
+        goals = len(GOALS)
+        none = Aims(np.zeros((goals, len(points))), np.full((goals, len(points)), -np.inf))
+        return self._in_parts(shares, points, none, Pace(0, 0.0), (HARD, HARD))[2].T
+
+    def linearized(self, shares: np.ndarray, points: np.ndarray, exponent: float) -> Linearized:
+        """Values and slopes of all goals and limits.
+
+        The function that walks also answers this: each output is a column with a price of one, so
+        nothing else is compiled.
+        """
+        count, outputs = len(points), self.outputs
+        rows = np.repeat(np.arange(count), outputs)
+        prices = np.tile(np.eye(outputs), count)
+        goals = len(GOALS)
+        none = Aims(np.zeros((goals, len(rows))), np.full((goals, len(rows)), -np.inf))
+        found = self._in_parts(shares[rows], points[rows], none, Pace(0, 0.0),
+                               (exponent, exponent), prices)  # fmt: skip
+        values = found[2].T.reshape(count, outputs, outputs)[:, 0]
+        return Linearized(values, found[3].T.reshape(count, outputs, -1))
+
+    @functools.cached_property
+    def outputs(self) -> int:
+        """How many goals and limits there are."""
+        shape = jax.eval_shape(
+            lambda: self._outputs(
+                jnp.zeros((len(self.evaluator.family.axes), 1)),
+                (self.evaluator.deployments(np.zeros(1, int)), self.evaluator.cut.common),
+                self.evaluator.given,
+                2.0,
+            )
+        )
+        return shape.shape[0]
+
+    def _in_parts(self, shares, points, aims: Aims, pace: Pace, exponents, prices=None):
+        parts = []
+        for start in range(0, len(points), WIDTH):
+            rows = np.arange(start, min(start + WIDTH, len(points)))
+            filled = np.resize(rows, WIDTH)  # repeated, so that one shape is compiled
+            priced = np.full((self.outputs, WIDTH), np.nan) if prices is None else prices[:, filled]
+            found = self._compiled(
+                np.asarray(shares[filled].T, np.float32),
+                (self.evaluator.deployments(points[filled]), self.evaluator.cut.common),
+                tuple(np.asarray(part, np.float32) for part in (*aims.of(filled), priced)),
+                (np.int32(pace.steps), *map(np.float32, (pace.rate, *exponents))),
+                self.evaluator.given,
+            )
+            parts.append([np.asarray(part, float)[..., : len(rows)] for part in found])
+        return [np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)]
+
+    def _walk(self, shares, points, aims, pace, given):
+        """Steps of Adam under the prices of the aims, or of given prices where they are numbers."""
+        weights, levels, prices = aims
+        steps, rate, *exponents = pace
+        optimizer = optax.scale_by_adam(b1=0.8, b2=0.95)
+
+        def step(index, state):
+            shares, moments, best, least, _, _ = state
+            done = index / jnp.maximum(steps, 1)
+            exponent = _exponent(done, *exponents)
+            outputs, pull = jax.vjp(lambda s: self._outputs(s, points, given, exponent), shares)
+            loss, due = jax.vjp(lambda o: _loss(o, weights, levels), outputs)
+            (asked,) = due(jnp.ones_like(loss))
+            (slopes,) = pull(jnp.where(jnp.isnan(prices), asked, prices))
+            # Losses under different exponents do not compare: the best is of the second half.
+            better = (loss < least) & (done >= 0.5)
+            best, least = jnp.where(better, shares, best), jnp.where(better, loss, least)
+            slopes = jnp.nan_to_num(slopes, nan=0.0, posinf=0.0, neginf=0.0)
+            update, moments = optimizer.update(slopes, moments)
+            length = rate * 0.5 * (1 + jnp.cos(jnp.pi * done))
+            moved = jnp.clip(shares - length * update, 0.0, 1.0)
+            return moved, moments, best, least, outputs, slopes
+
+        nothing = jnp.full(shares.shape[1], jnp.inf)
+        outputs = jnp.zeros((self.outputs, shares.shape[1]), jnp.float32)
+        state = (shares, optimizer.init(shares), shares, nothing, outputs, jnp.zeros_like(shares))
+        _, _, best, least, outputs, slopes = jax.lax.fori_loop(0, steps + 1, step, state)
+        return best, least, outputs, slopes
+
+    def _outputs(self, shares, points, given, exponent):
+        """Goals as natural logarithms, then used over allowed likewise, ``[output, design]``."""
+        spec, scenario = given
+        settings, family = self.evaluator.settings, self.evaluator.family
+        values = [axis.relaxed(share) for axis, share in zip(family.axes, shares, strict=True)]
+        hardware = family.with_values(values, spec)
+        design = Design(hardware, self.evaluator.placed_on(hardware, *points))
+        estimate = estimate_step(
+            design, scenario, settings.fidelity, settings.power_scope, exponent
+        )
+        goals = [jnp.log(goal(estimate)) for goal in GOALS]
+        margins = [limit.margin for limit in estimate.limits.values()]
+        margins += [c.margin(c.metric.of(estimate)) for c in settings.constraints]
+        used = [jnp.log1p(jnp.maximum(margin, LEAST_MARGIN)) for margin in margins]
+        count = shares.shape[1]
+        return jnp.stack([jnp.broadcast_to(jnp.asarray(row, jnp.float32), (count,))
+                          for row in goals + used])  # fmt: skip
+
+
+def _loss(outputs, weights, levels):
+    """Penalties of limits and levels less the weighted goals, ``[design]``."""
+    goals, used = outputs[: len(GOALS)], outputs[len(GOALS) :]
+    free = jnp.isneginf(levels)
+    short = jnp.where(free, 0.0, jnp.maximum(jnp.where(free, 0.0, levels) - goals, 0.0))
+    broken = jnp.maximum(used + SAFETY, 0.0)
+    return PENALTY * (short.sum(0) + broken.sum(0)) - (weights * goals).sum(0)
+
+
+def _exponent(done, first, last):
+    return first * (last / first) ** jnp.minimum(2 * done, 1.0)
+
+
+def _together(columns, count: int):
+    return jnp.stack([jnp.broadcast_to(jnp.asarray(c, jnp.float32), (count,)) for c in columns])
