@@ -36,6 +36,8 @@ VERBS = {
     "certify": ("dse.cli.certify:certify", "Bound how far from optimal a run's front can be."),
     "portfolio": ("dse.cli.portfolio:portfolio", "Which few chips together cover a run's front."),
     "study": ("dse.cli.study:app", "List, inspect, resume or remove runs."),
+    "validate": ("dse.cli.validate:validate", "Predictions against published measurements."),
+    "calibrate": ("dse.cli.calibrate:calibrate", "Fit an execution style to measurements."),
     "hw": ("dse.cli.specs:hardware", "List chips, show one with sources."),
     "model": ("dse.cli.specs:models", "List models, show one, import a config.json."),
     "workload": ("dse.cli.specs:workloads", "List workloads, show one."),
