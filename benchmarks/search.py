@@ -4,12 +4,12 @@
     python benchmarks/search.py two-goals --seconds 20 --seeds 5
 
 Every method has the same CPU seconds per seed and the same model: each of its trials is a piece of
-hardware whose whole deployment grid is swept by the same compiled batch. Compiling and importing are
-stated apart; nothing is written to disk. Caveats: Optuna's samplers spend most of their time in ask
-and tell, which a batched implementation would not; pymoo draws hardware only, with whole numbers
-rounded, and one run of it per family shares the time; the gradient search alone uses slopes. The
-reference is a long run of the gradient search (other seeds, more rounds, more of everything),
-joined with whatever any method found: its recipe is `reference`.
+hardware whose whole deployment grid is swept by the same compiled batch. Compiling and importing
+are stated apart; nothing is written to disk. Caveats: Optuna's samplers spend most of their time in
+ask and tell, which a batched implementation would not; pymoo draws hardware only, with whole
+numbers rounded, and one run of it per family shares the time; the gradient search alone uses
+slopes. The reference is a long run of the gradient search (other seeds, more rounds, more of
+everything), joined with whatever any method found: its recipe is `reference`.
 """
 
 import argparse
@@ -97,7 +97,6 @@ def pymoo(study, evaluators, seed: int, seconds: float) -> Clock:
     """pymoo's NSGA-II over the knobs of each family in turn, the time divided among them."""
     from pymoo.algorithms.moo.nsga2 import NSGA2
     from pymoo.core.problem import Problem
-    from pymoo.optimize import minimize
 
     clock = Clock(study.reference_point)
 
@@ -129,19 +128,17 @@ def pymoo(study, evaluators, seed: int, seconds: float) -> Clock:
         algorithm.setup(Hardware(evaluator), seed=seed, verbose=False)
         while clock.spent < until:
             algorithm.next()
-    del minimize
     return clock
 
 
 def reference(study, evaluators, polishers, rounds: int) -> Archive:
-    """A long gradient search: three times the aims, starts and neighbors, many rounds, two seeds."""
+    """A long gradient search: three times the aims and starts, many rounds, two seeds."""
     kept = {name: getattr(warm, name) for name in ("GAPS", "STARTS", "LEVELS", "NEIGHBORS")}
     found = Archive(study.reference_point)
     warm.GAPS, warm.STARTS, warm.LEVELS, warm.NEIGHBORS = 150, 60, 40, 5
     for seed in (90001, 90002):
         phase = warm.Warm(evaluators, polishers, study, seed)
-        phase.run(rounds, lambda number, front: print(f"  reference {number} "
-                                                      f"{front.hypervolume:.4f}", flush=True))  # fmt: skip
+        phase.run(rounds, lambda number, front: print(f"  {number} {front.hypervolume:.4f}"))
         found.add(phase.archive.points, phase.archive.rows)
     for name, value in kept.items():
         setattr(warm, name, value)
@@ -157,9 +154,9 @@ def figure(curves: dict[str, list[Curve]], best: float, path: pathlib.Path) -> N
     """Share of the reference hypervolume against CPU seconds, one line per method and seed."""
     import plotly.graph_objects as go
 
-    from dse.report import palette
+    from plotly.colors import qualitative
 
-    colors = dict(zip(curves, palette.CATEGORICAL, strict=False))
+    colors = dict(zip(curves, qualitative.D3, strict=False))
     lines = [
         go.Scatter(x=[s for s, _ in curve], y=[v / best for _, v in curve], mode="lines",
                    line={"color": colors[name], "width": 2.5 if name == "gradient" else 1.2},
