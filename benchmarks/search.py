@@ -153,7 +153,6 @@ def reached(curve: Curve, wanted: float) -> float | None:
 def figure(curves: dict[str, list[Curve]], best: float, path: pathlib.Path) -> None:
     """Share of the reference hypervolume against CPU seconds, one line per method and seed."""
     import plotly.graph_objects as go
-
     from plotly.colors import qualitative
 
     colors = dict(zip(curves, qualitative.D3, strict=False))

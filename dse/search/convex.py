@@ -39,7 +39,7 @@ class ConvexForm:
     def __init__(self, evaluator: Evaluator):
         self.evaluator = evaluator
         axes = evaluator.family.axes
-        self.radix = next((a for a in axes if a.path.endswith(".radix")), None)
+        self.radix = next((a for a in axes if a.is_radix), None)
         self.axes = [a for a in axes if a is not self.radix]
         self.low = np.log([a.low for a in self.axes])
         self.high = np.log([a.high for a in self.axes])

@@ -143,6 +143,7 @@ class Polisher:
         weights, levels, prices = aims
         steps, rate, *exponents = pace
         optimizer = optax.scale_by_adam(b1=0.8, b2=0.95)
+        moves = np.array([[not axis.is_radix] for axis in self.evaluator.family.axes], np.float32)
 
         def step(index, state):
             shares, moments, best, least, _, _ = state
@@ -155,7 +156,7 @@ class Polisher:
             # Losses under different exponents do not compare: the best is of the second half.
             better = (loss < least) & (done >= 0.5)
             best, least = jnp.where(better, shares, best), jnp.where(better, loss, least)
-            slopes = jnp.nan_to_num(slopes, nan=0.0, posinf=0.0, neginf=0.0)
+            slopes = jnp.nan_to_num(slopes, nan=0.0, posinf=0.0, neginf=0.0) * moves
             update, moments = optimizer.update(slopes, moments)
             length = rate * 0.5 * (1 + jnp.cos(jnp.pi * done))
             moved = jnp.clip(shares - length * update, 0.0, 1.0)

@@ -45,6 +45,15 @@ class Axis:
         return field_path(HardwareSpec, self.path)
 
     @property
+    def is_radix(self) -> bool:
+        """Whether it counts peers of a link: worth something only where it reaches a whole group.
+
+        Slopes see the lanes that a smaller radix frees, never the stage that it adds, so it is
+        set to the size of groups and not moved.
+        """
+        return self.path.endswith(".radix")
+
+    @property
     def is_coarse(self) -> bool:
         """Whether it takes few whole values, far apart."""
         return self.whole and self.high - self.low < 16

@@ -179,20 +179,34 @@ class _Branch:
             picked = rng.permutation(around)[: NEIGHBORS * factor]
             shares.append(np.repeat([row.values], len(picked), axis=0))
             points.append(picked)
-        redrawn = self._redrawn(np.concatenate(shares), rng)
-        both = np.concatenate(points).astype(int)
-        return np.concatenate([*shares, redrawn]), np.concatenate([both, both[: len(redrawn)]])
+        shares, both = np.concatenate(shares), np.concatenate(points).astype(int)
+        redrawn, wider = self._redrawn(shares, rng), self._with_peers(shares, both, rng)
+        return np.concatenate([shares, redrawn, wider]), np.concatenate(
+            [both, both[: len(redrawn)], both[: len(wider)]]
+        )
 
     def _redrawn(self, shares: np.ndarray, rng) -> np.ndarray:
         """Copies with one whole-number knob drawn anew: slopes do not see past its next step."""
-        whole = np.flatnonzero([axis.whole for axis in self.evaluator.family.axes])
+        axes = self.evaluator.family.axes
+        whole = np.flatnonzero([axis.whole and not axis.is_radix for axis in axes])
         if not len(whole):
             return shares[:0]
         copies = shares.copy()
-        copies[np.arange(len(copies)), rng.choice(whole, len(copies))] = rng.uniform(
-            size=len(copies)
-        )
+        drawn = rng.uniform(size=len(copies))
+        copies[np.arange(len(copies)), rng.choice(whole, len(copies))] = drawn
         return copies
+
+    def _with_peers(self, shares: np.ndarray, points: np.ndarray, rng) -> np.ndarray:
+        """Copies whose radix is the size of a group of the deployment: of attention, or of all."""
+        columns = self.evaluator.grid.columns
+        for index, axis in enumerate(self.evaluator.family.axes):
+            if axis.is_radix:
+                groups = np.stack([columns.tp * columns.kvp, columns.chips / columns.pp])
+                wanted = groups[rng.integers(0, 2, len(points)), points]
+                copies = shares.copy()
+                copies[:, index] = axis.unit_cube(np.clip(wanted, axis.low, axis.high))
+                return copies
+        return shares[:0]
 
 
 def _nothing(evaluator: Evaluator) -> Sweep:
