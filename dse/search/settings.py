@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from dse import metrics, units
-from dse.search import space
+from dse.search import goals, space
 from dse.search.deployments import FIELDS, axis_values
+from dse.search.goals import OBJECTIVES, Objective
 from dse.specs import library, load
 from dse.specs.schema import SpecError, nearest
 
-OBJECTIVES = ("user_tokens_per_s", "system_tokens_per_s_per_w")
-REFERENCE_POINT = (10.0, 1e-3)
 FIDELITIES = ("sol", "calibrated")
 POWER_SCOPES = ("accelerator", "system", "facility")
 SAMPLER_NAMES = ("gradient", "nsga2", "nsga3", "tpe", "random", "qmc")
@@ -70,7 +69,8 @@ class Settings:
     power_scope: str
     deployment: dict[str, tuple]
     constraints: tuple[Constraint, ...]
-    reference_point: tuple[float, float]
+    objectives: tuple[Objective, ...]
+    reference_point: tuple[float, ...]  # of the goals: of what is minimized, the reciprocal
     search: Search
 
     def bound(self, stem: str) -> float | None:
@@ -112,11 +112,10 @@ def parse(
     compare = [_loaded("chips", chip, "compare", problems) for chip in raw.compare]
     for key, known in (("fidelity", FIDELITIES), ("power_scope", POWER_SCOPES)):
         _known(key, getattr(raw, key), known, problems)
-    if list(raw.objectives) != list(OBJECTIVES):
-        problems.append(f"objectives: this release searches {' and '.join(OBJECTIVES)}")
+    objectives = goals.read(raw.objectives, problems)
     deployment = _deployment(raw.space.deployment, problems)
     constraints = _constraints(raw.constraints, problems)
-    reference = _reference(raw.reference_point, problems)
+    reference = goals.reference(raw.reference_point, objectives, problems)
     searched_space = space.read(bases, raw.space, problems)
     if problems:
         raise SpecError(where, problems)
@@ -133,6 +132,7 @@ def parse(
         power_scope=raw.power_scope,
         deployment=deployment,
         constraints=constraints,
+        objectives=objectives,
         reference_point=reference,
         search=searched,
     )
@@ -275,17 +275,3 @@ def _constraints(raw: dict[str, Any], problems: list[str]) -> tuple[Constraint, 
 def _number(text: str) -> str:
     """Thousands may be written with a comma or a blank: ``115 000 mm2``."""
     return re.sub(r"(?<=\d)[ ,](?=\d{3}\b)", "", text)
-
-
-def _reference(raw: dict[str, Any], problems: list[str]) -> tuple[float, float]:
-    for key in set(raw) - set(OBJECTIVES):
-        problems.append(f"reference_point.{key}: unknown{nearest(key, OBJECTIVES)}")
-    point = []
-    for name, otherwise in zip(OBJECTIVES, REFERENCE_POINT, strict=True):
-        value = raw.get(name, otherwise)
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not 0 < value < float("inf"):
-            problems.append(f"reference_point.{name}: {value!r} must be a number above zero")
-            value = otherwise
-        point.append(float(value))
-    return point[0], point[1]
