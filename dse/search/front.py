@@ -59,7 +59,7 @@ def front_of(name: str, settings: Settings, archive: Archive, evaluators, state)
         "trials_feasible": state["feasible"],
         "evaluations": state["evaluations"],
         "objectives": [objective.name for objective in settings.objectives],
-        "constraints": {c.stem: c.text for c in settings.constraints},
+        "constraints": _constraints(settings),
         "reference_point": _reference(settings),
         "hypervolume": archives.hypervolume(logs, archive.reference),
         "certificate": None,
@@ -70,6 +70,14 @@ def front_of(name: str, settings: Settings, archive: Archive, evaluators, state)
         "designs": designs,
         "compare": curves,
     }
+
+
+def _constraints(settings: Settings) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for limit in settings.constraints:
+        both = (found[limit.stem],) if limit.stem in found else ()
+        found[limit.stem] = ", ".join((*both, limit.text))
+    return found
 
 
 def _reference(settings: Settings) -> list[float]:
@@ -184,7 +192,8 @@ def _active(result: dict[str, Any], settings: Settings) -> list[str]:
         for name, limit in result["limits"].items()
         if limit["allowed"] and limit["used"] >= limit["allowed"] * (1 - ACTIVE)
     ]
-    return limits + [c.stem for c in settings.constraints if c.margin(_used(result, c)) >= -ACTIVE]
+    pairs = zip(settings.limit_names, settings.constraints, strict=True)
+    return limits + [name for name, c in pairs if c.margin(_used(result, c)) >= -ACTIVE]
 
 
 def table_of(front: dict[str, Any]) -> pd.DataFrame:

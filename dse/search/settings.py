@@ -73,6 +73,13 @@ class Settings:
     reference_point: tuple[float, ...]  # of the goals: of what is minimized, the reciprocal
     search: Search
 
+    @property
+    def limit_names(self) -> tuple[str, ...]:
+        """What each constraint is called: its metric's stem, with its sense if it is one of two."""
+        stems = [constraint.stem for constraint in self.constraints]
+        return tuple(c.stem if stems.count(c.stem) == 1 else f"{c.stem} {c.sense}"
+                     for c in self.constraints)  # fmt: skip
+
     def bound(self, stem: str) -> float | None:
         """The upper limit on a metric, or None."""
         for constraint in self.constraints:
@@ -248,28 +255,39 @@ def _deployment(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple]:
 
 
 def _constraints(raw: dict[str, Any], problems: list[str]) -> tuple[Constraint, ...]:
-    found = []
+    """One limit for each metric, or a list of one from below and one from above."""
+    found: list[Constraint] = []
     for stem, entry in raw.items():
         metric = metrics.by_stem(stem)
         if metric is None:
             known = [m.stem for m in metrics.METRICS.values()]
             problems.append(f"constraints.{stem}: unknown metric{nearest(stem, known)}")
             continue
-        match = _LIMIT.match(entry) if isinstance(entry, str) else None
-        if match is None:
-            example = f'"<= 1200 W" ({units.describe(metric.quantity)})'
-            problems.append(f"constraints.{stem}: {entry!r} is not a limit; wanted {example}")
-            continue
-        try:
-            allowed = units.parse(_number(match[2]), metric.quantity)
-        except units.UnitError as error:
-            problems.append(f"constraints.{stem}: {error}")
-            continue
-        if allowed <= 0:
-            problems.append(f"constraints.{stem}: {entry!r}: the limit must be above zero")
-            continue
-        found.append(Constraint(metric.stem, match[1], allowed, entry))
+        for text in entry if isinstance(entry, list) and entry else [entry]:
+            limit = _limit(stem, metric, text, problems)
+            if limit is None:
+                continue
+            if any((c.stem, c.sense) == (limit.stem, limit.sense) for c in found):
+                problems.append(f"constraints.{stem}: limited twice by {limit.sense}")
+            found.append(limit)
     return tuple(found)
+
+
+def _limit(stem: str, metric: metrics.Metric, text: Any, problems: list[str]) -> Constraint | None:
+    match = _LIMIT.match(text) if isinstance(text, str) else None
+    if match is None:
+        example = f'"<= 1200 W" ({units.describe(metric.quantity)})'
+        problems.append(f"constraints.{stem}: {text!r} is not a limit; wanted {example}")
+        return None
+    try:
+        allowed = units.parse(_number(match[2]), metric.quantity)
+    except units.UnitError as error:
+        problems.append(f"constraints.{stem}: {error}")
+        return None
+    if allowed <= 0:
+        problems.append(f"constraints.{stem}: {text!r}: the limit must be above zero")
+        return None
+    return Constraint(metric.stem, match[1], allowed, text)
 
 
 def _number(text: str) -> str:

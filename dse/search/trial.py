@@ -102,7 +102,7 @@ def _margins(outcome: Outcome, row: int, settings: Settings) -> np.ndarray:
 
 def constraints_of(found: Swept, settings: Settings) -> dict[str, float]:
     """Name -> margin, as Optuna keeps them."""
-    names = ("limits", *(constraint.stem for constraint in settings.constraints))
+    names = ("limits", *settings.limit_names)
     return dict(zip(names, found.margins, strict=True))
 
 
@@ -132,7 +132,7 @@ def blocker(evaluator: Evaluator, outcome: Outcome, row: int, found: Swept, sett
     """The limit that keeps the closest deployment of a design from being feasible."""
     worst = int(np.argmax(found.margins))
     if worst > 0:
-        return settings.constraints[worst - 1].stem
+        return settings.limit_names[worst - 1]
     return evaluator.limit_names[int(outcome.limit_index[row, found.told])]
 
 
@@ -141,8 +141,9 @@ def what_forbids(blockers: Counter, settings: Settings) -> str:
     total = sum(blockers.values())
     lines = [f"none of {total} random designs keeps the limits of {settings.name}"]
     for name, count in blockers.most_common(5):
-        constraint = next((c for c in settings.constraints if c.stem == name), None)
-        said = f"{name} {constraint.text}" if constraint else name
+        texts = {n: f"{c.stem} {c.text}" for n, c in zip(settings.limit_names, settings.constraints,
+                                                         strict=True)}  # fmt: skip
+        said = texts.get(name, name)
         lines.append(f"  * {said}: stops {count} of {total}")
     lines.append("  loosen the first, or widen the range of the knobs that move it")
     return "\n".join(lines)

@@ -5,8 +5,9 @@ import pytest
 
 from dse.estimate.evaluate import evaluate
 from dse.metrics import METRICS
-from dse.search import front, settings, trial
+from dse.search import settings, trial
 from dse.search.batch import Outcome
+from dse.search.front import metric_of, within
 from dse.specs.errors import SpecError
 from tests.search.conftest import STUDY
 
@@ -22,7 +23,7 @@ def result(estimate):
 
 
 def bounded(tmp_path, metric, sense, value):
-    file = tmp_path / "study.toml"
+    file = tmp_path / f"{value}.toml"
     limit = f"{sense} {value!r} {metric.quantity or ''}".strip()
     file.write_text(STUDY.replace('silicon = "<= 4000 mm2"', f'{metric.stem} = "{limit}"'))
     return settings.read(str(file))
@@ -34,7 +35,7 @@ def test_a_metric_bounds_in_both_senses(name, sense, estimate, result, tmp_path)
     """Half and twice what one design uses: one limit holds, the other does not."""
     metric = METRICS[name]
     used = float(metric.of(estimate))
-    assert front.metric_of(result, name) == pytest.approx(used, rel=1e-12)
+    assert metric_of(result, name) == pytest.approx(used, rel=1e-12)
     for factor in (0.5, 2.0):
         read = bounded(tmp_path, metric, sense, used * factor)
         (constraint,) = read.constraints
@@ -46,7 +47,7 @@ def test_a_metric_bounds_in_both_senses(name, sense, estimate, result, tmp_path)
         found = trial.swept(outcome, 0, read)
         assert (len(found.front) == 1) == holds
         assert (trial.constraints_of(found, read)[constraint.stem] <= 0) == holds
-        assert front.within(result, read) == holds
+        assert within(result, read) == holds
 
 
 def test_the_name_of_a_metric_bounds_like_its_stem(tmp_path):
@@ -55,14 +56,21 @@ def test_the_name_of_a_metric_bounds_like_its_stem(tmp_path):
     assert settings.read(str(file)).bound("silicon") == 4000
 
 
-def test_one_metric_bounded_from_both_sides_needs_a_list(tmp_path):
+def test_one_metric_is_bounded_from_both_sides_by_a_list(tmp_path):
     file = tmp_path / "study.toml"
     file.write_text(STUDY.replace('"<= 4000 mm2"', '[">= 500 mm2", "<= 4000 mm2"]'))
     read = settings.read(str(file))
     assert [c.sense for c in read.constraints] == [">=", "<="]
     assert read.bound("silicon") == 4000
-    file.write_text(STUDY.replace('"<= 4000 mm2"', "[]"))
-    with pytest.raises(SpecError, match="is not a limit"):
+    assert read.limit_names == ("silicon >=", "silicon <=")
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"), [("[]", "is not a limit"), ('["<= 1 m2", "<= 2 m2"]', "limited twice")]
+)
+def test_a_list_of_limits_is_one_from_below_and_one_from_above(limit, said, tmp_path):
+    file = tmp_path / "study.toml"
+    file.write_text(STUDY.replace('"<= 4000 mm2"', limit))
+    with pytest.raises(SpecError) as refused:
         settings.read(str(file))
-
-
+    assert said in str(refused.value)
