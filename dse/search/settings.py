@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dse import metrics, units
-from dse.search import goals, space
+from dse.search import families, goals, space
 from dse.search.deployments import FIELDS, axis_values
 from dse.search.goals import OBJECTIVES, Objective
 from dse.specs import library, load
@@ -123,7 +123,7 @@ def parse(
     deployment = _deployment(raw.space.deployment, problems)
     constraints = _constraints(raw.constraints, problems)
     reference = goals.reference(raw.reference_point, objectives, problems)
-    searched_space = space.read(bases, raw.space, problems)
+    searched_space = families.read(bases, raw.space, problems)
     if problems:
         raise SpecError(where, problems)
     return Settings(
