@@ -27,11 +27,15 @@ def certify(
     from dse.report import certificates, tables
     from dse.search import certify as bounds
     from dse.search import runs, study
+    from dse.search.goals import OBJECTIVES
 
     compile_cache.enable()
     found = runs.find(run)
     settings = found.settings()
     runs.check_unchanged(found, settings)
+    names = tuple(goal.name for goal in settings.objectives)
+    if names != OBJECTIVES:
+        raise SpecError(run, [f"bounds are of {' and '.join(OBJECTIVES)}, not of {names}"])
     search = study.Search(settings, found, refine=True)
     if not search.archive.rows:
         raise SpecError(run, ["the run has no feasible design to certify"])

@@ -1,7 +1,7 @@
 """Designs in batches: one compiled function per structure, hardware outside, deployments inside.
 
 XLA on a CPU is fastest with about 1e4 points a call in columns, so designs and deployments are cut
-into tiles of one fixed shape. Only what a search needs comes back: both objectives, the largest
+into tiles of one fixed shape. Only what a search needs comes back: the objectives, the largest
 margin and which limit it is, and the metrics that the study bounds. Search runs in float32.
 """
 
@@ -29,8 +29,7 @@ TOLERANCE = 1e-6
 class Outcome(NamedTuple):
     """What a batch returns, ``[design, point]`` each."""
 
-    user_tokens_per_s: np.ndarray
-    system_tokens_per_s_per_w: np.ndarray
+    goals: tuple[np.ndarray, ...]  # the metrics to optimize, in the order of the objectives
     limit_margin: np.ndarray  # largest over the limits of the chip
     limit_index: np.ndarray  # which limit that is, in `Evaluator.limit_names`
     metrics: tuple[np.ndarray, ...]  # the bounded metrics, in the order of the constraints
@@ -63,8 +62,9 @@ class Evaluator:
         rows = [self._rows(part, tiles) for part in _parts(designs)]
         count, width = len(designs), len(self.grid) if some is None else len(some.points)
         columns = [np.concatenate(column)[:count, :width] for column in zip(*rows, strict=True)]
-        user, system, margin, index, *metrics = columns
-        return Outcome(user, system, margin, index, tuple(metrics))
+        goals = len(self.settings.objectives)
+        margin, index, *metrics = columns[goals:]
+        return Outcome(tuple(columns[:goals]), margin, index, tuple(metrics))
 
     def _rows(self, designs: np.ndarray, cut: list[tuple]) -> list[np.ndarray]:
         # A chip without axes still needs its rows, so the row number goes along.
@@ -88,8 +88,7 @@ class Evaluator:
         self.limit_names = tuple(estimate.limits)
         margins = jnp.stack([jnp.float32(limit.margin) for limit in estimate.limits.values()])
         return (
-            estimate.user_tokens_per_s,
-            estimate.system_tokens_per_s_per_w,
+            *(objective.metric.of(estimate) for objective in settings.objectives),
             margins.max(),
             margins.argmax(),
             *(constraint.metric.of(estimate) for constraint in settings.constraints),

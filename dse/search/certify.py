@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dse import units
-from dse.search import confirm, polish, refine, warm
+from dse.search import aims, confirm, polish, refine
 from dse.search.archive import Row, nondominated
 from dse.search.batch import Evaluator
 from dse.search.certificate import Bound, Level, bound
@@ -147,9 +147,9 @@ def _polish(search: Search, branch: Branch, found: Bound, speed: float) -> None:
         return
     evaluator, polisher = search.evaluators[branch.family], search.polishers[branch.family]
     starts, at = _starts(evaluator, branch, where), points
-    aims = warm.together([warm.level_aim(speed)] * len(at))
-    moved = polisher(starts, at, aims, polish.FAR)
-    shares, merit = refine.refined(polisher, moved.shares, at, aims, 10)
+    wanted = aims.together([aims.level_aim(np.array([speed, -np.inf]))] * len(at))
+    moved = polisher(starts, at, wanted, polish.FAR)
+    shares, merit = refine.refined(polisher, moved.shares, at, wanted, 10)
     values = polisher.values(shares, at)
     good = (values[:, 2:] <= 1e-6).all(axis=1)
     logs = values[:, :2] / LN10

@@ -6,14 +6,14 @@ append; a run that is killed loses at most the generation it was working on.
 
 import pathlib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
-from dse.search.settings import OBJECTIVES
+from dse.search.goals import TWO_GOALS, Objective
 
 
 class BufferedJournal(BaseJournalBackend):
@@ -42,25 +42,25 @@ class BufferedJournal(BaseJournalBackend):
 class Trials:
     """The trials of a run: an in-memory study to ask and tell, and its journal."""
 
-    def __init__(self, path: pathlib.Path, name: str):
+    def __init__(self, path: pathlib.Path, name: str, objectives: Sequence[Objective] = TWO_GOALS):
+        self._objectives = objectives
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._backend = BufferedJournal(path)
         self._saved = self._study(JournalStorage(self._backend), name)
         self.study = self._study(optuna.storages.InMemoryStorage(), name)
         self.study.add_trials(self._saved.get_trials(deepcopy=False))
 
-    @staticmethod
-    def _study(storage, name: str) -> optuna.Study:
+    def _study(self, storage, name: str) -> optuna.Study:
         study = optuna.create_study(
             storage=storage,
             study_name=name,
-            directions=[optuna.study.StudyDirection.MAXIMIZE] * len(OBJECTIVES),
+            directions=[optuna.study.StudyDirection.MAXIMIZE] * len(self._objectives),
             sampler=optuna.samplers.RandomSampler(seed=0),
             load_if_exists=True,
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study.set_metric_names([f"log10_{name}" for name in OBJECTIVES])
+            study.set_metric_names([objective.log_name for objective in self._objectives])
         return study
 
     def __len__(self) -> int:

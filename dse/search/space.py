@@ -8,7 +8,6 @@ the drawn family lacks is carried along unused.
 
 import dataclasses
 import functools
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,13 +16,11 @@ import numpy as np
 
 from dse import smooth, units
 from dse.resources import logic
-from dse.specs import load, overrides, schema
+from dse.specs import load, schema
 from dse.specs.hardware import HardwareSpec
-from dse.specs.schema import SpecError, nearest
 
 FAMILY = "hardware"  # the parameter that draws the base chip
 SERVE_LEVEL = "serve_level"  # which point of a trial's own front is told: 0 efficient, 1 fast
-MOST_FAMILIES = 24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +106,7 @@ class Family:
     @property
     def title(self) -> str:
         """The chip's name for people."""
-        chosen = ", ".join(f"{path.split('.')[-1]} {value}" for path, value in self.choices)
+        chosen = ", ".join(f"{choice_word(path)} {value}" for path, value in self.choices)
         # A search moves the numbers a chip's name may state, so families have words of their own.
         title = str(self.loaded.meta.get("facts", {}).get("family", self.loaded.title))
         return f"{title} ({chosen})" if chosen else title
@@ -195,6 +192,11 @@ class Space:
         return found | chosen | {SERVE_LEVEL: serve_level}
 
 
+def choice_word(path: str) -> str:
+    """What a choice is called: the last word of its path, of a technology what it is of."""
+    return path.removesuffix(".technology").split(".")[-1]
+
+
 # --- leaves of a spec -----------------------------------------------------------------------------
 
 
@@ -256,168 +258,3 @@ def settled(hardware: HardwareSpec) -> HardwareSpec:
         return hardware
     limit = logic.clock_limit_hz(hardware, logic.voltage_v(hardware))
     return dataclasses.replace(hardware, clock_hz=jnp.minimum(hardware.clock_hz, limit))
-
-
-# --- reading --------------------------------------------------------------------------------------
-
-
-def read(bases: Sequence[str], raw, problems: list[str]) -> Space:
-    """The space of a study's ``[space]`` table; what is wrong with it is added to ``problems``."""
-    if raw.knobs not in ("default", "none"):
-        problems.append(f'space.knobs: {raw.knobs!r} is unknown; wanted "default" or "none"')
-    choices = {k: v["choices"] for k, v in raw.hardware.items() if _is_choice(v)}
-    moved = {k: v for k, v in raw.hardware.items() if not _is_choice(v)}
-    used: set[str] = set()
-    before = len(problems)
-    families = [
-        family
-        for base in dict.fromkeys(bases)
-        for family in _families(base, choices, moved, raw, (used, problems))
-    ]
-    if len(problems) == before:
-        for key in (*raw.hardware, *raw.hold):
-            if key not in used:
-                places = [p for f in families for p, _, _ in _places(f.loaded)]
-                problems.append(f"space.hardware.{key}: no chip of this study has it"
-                                f"{nearest(key, places)}")  # fmt: skip
-    if len(families) > MOST_FAMILIES:
-        problems.append(
-            f"space.hardware: {len(families)} structures; at most {MOST_FAMILIES} at once"
-        )
-    families, parameters = _shared(families)
-    paths = dict.fromkeys(path for family in families for path, _ in family.choices)
-    offered = {p: tuple(dict.fromkeys(v for f in families for q, v in f.choices if q == p))
-               for p in paths}  # fmt: skip
-    return Space(tuple(families), parameters, tuple(offered.items()))
-
-
-def _is_choice(entry: Any) -> bool:
-    return isinstance(entry, Mapping) and set(entry) == {"choices"}
-
-
-def _places(loaded: load.Loaded):
-    return list(overrides.paths(loaded.tree, HardwareSpec))
-
-
-def _families(base, choices, moved, raw, notes) -> list[Family]:
-    used, problems = notes
-    try:
-        plain = load.load("chips", base)
-    except SpecError as error:
-        problems += [f"hardware: {problem}" for problem in error.problems]
-        return []
-    has = {key: values for key, values in choices.items() if _has(plain, key)}
-    used |= set(has)
-    found = []
-    for combination in itertools.product(*has.values()):
-        chosen = tuple((key, str(value)) for key, value in zip(has, combination, strict=True))
-        try:
-            loaded = load.load("chips", base, chosen) if chosen else plain
-        except SpecError as error:
-            problems += [f"space.hardware: {base}: {problem}" for problem in error.problems]
-            continue
-        axes, start = _axes(loaded, moved, raw, used, problems)
-        said = "".join(f" {k.split('.')[-1]}={v}" for k, v in chosen)
-        found.append(Family(base + said, base, chosen, loaded, axes, start))
-    return found
-
-
-def _has(loaded: load.Loaded, key: str) -> bool:
-    technologies = {p for p, *_ in load.references(loaded.tree, HardwareSpec)}
-    return key in technologies or _full_path(loaded, key) is not None
-
-
-def _full_path(loaded: load.Loaded, key: str) -> str | None:
-    places = {path: (table, k) for path, table, k in _places(loaded)}
-    return overrides.find_path(key, places, [])
-
-
-def _axes(loaded, moved, raw, used: set[str], problems) -> tuple[tuple[Axis, ...], tuple]:
-    """The axes of one chip: its own knobs, then what the study says, without what is held."""
-    entries: dict[str, tuple[Any, str]] = {}
-    if raw.knobs == "default":
-        for key, entry in loaded.meta.get("knobs", {}).items():
-            path = _full_path(loaded, key)
-            if path is not None:
-                entries[path] = (entry, f"knobs of {loaded.name}")
-    for key, entry in moved.items():
-        path = _full_path(loaded, key)
-        if path is not None:
-            used.add(key)
-            entries[path] = (entry, "study")
-    for key in raw.hold:
-        path = _full_path(loaded, key)
-        if path is not None:
-            used.add(key)
-            entries.pop(path, None)
-    found = [_axis(loaded, path, entry, origin, problems)
-             for path, (entry, origin) in entries.items()]  # fmt: skip
-    kept = [(axis, start) for axis, start in found if axis is not None]
-    return tuple(axis for axis, _ in kept), tuple(start for _, start in kept)
-
-
-def _axis(loaded, path: str, entry: Any, origin: str, problems: list[str]):
-    key = f"space.hardware.{path}" if origin == "study" else f"{loaded.name}: knobs.{path}"
-    record = dict(entry) if isinstance(entry, Mapping) else {"range": entry}
-    extra = set(record) - {"range", "scale", "coupled"}
-    if extra or not isinstance(record.get("range"), list) or len(record["range"]) != 2:
-        problems.append(f"{key}: wanted [low, high], {{ range, scale }} or {{ choices }}")
-        return None, None
-    unit = load.numeric_unit(loaded, path)
-    try:
-        low, high = (units.parse(end, unit) for end in record["range"])
-    except units.UnitError as error:
-        problems.append(f"{key}: {error}")
-        return None, None
-    scale = record.get("scale", "linear")
-    whole = all(isinstance(end, int) and not isinstance(end, bool) for end in record["range"])
-    axis = Axis(path, path, unit, low, high, scale == "log", whole, origin)
-    start = _start(loaded.spec, axis)
-    problem = _range_problem(axis, scale, start)
-    if problem:
-        problems.append(f"{key}: {problem}")
-        return None, None
-    return axis, start
-
-
-def _range_problem(axis: Axis, scale: str, start: float) -> str | None:
-    if scale not in ("log", "linear"):
-        return f"scale {scale!r} is unknown{nearest(scale, ('log', 'linear'))}"
-    if not axis.low < axis.high:
-        return f"the range {axis.show(axis.low)} to {axis.show(axis.high)} is empty"
-    if axis.log and axis.low <= 0:
-        return "a log scale needs a range above zero"
-    if not axis.low * (1 - 1e-9) <= start <= axis.high * (1 + 1e-9):
-        between = f"{axis.show(axis.low)} to {axis.show(axis.high)}"
-        return f"the chip's {axis.show(start)} lies outside {between}"
-    return None
-
-
-def _start(spec: HardwareSpec, axis: Axis) -> float:
-    """What the chip's file says, or what the law it follows gives."""
-    value = leaf_of(spec, axis.path)
-    if value is None and axis.path == "clock":
-        value = logic.clock_limit_hz(spec, logic.voltage_v(spec))
-        value = min(max(float(value), axis.low), axis.high)
-    if value is None and axis.path.endswith(".ratio"):
-        tier = leaf_of(spec, axis.path.removesuffix(".ratio"))
-        value = tier.technology.stack_bandwidth_bytes_per_s / tier.technology.stack_capacity_bytes
-    return float(axis.from_unit_cube(0.5)) if value is None else float(value)
-
-
-def _shared(families: list[Family]) -> tuple[list[Family], tuple[Axis, ...]]:
-    """Name the parameters: a path of one range everywhere is one parameter of all families."""
-    ranges: dict[str, set] = {}
-    for family in families:
-        for axis in family.axes:
-            ranges.setdefault(axis.path, set()).add((axis.low, axis.high, axis.log, axis.whole))
-    renamed, parameters = [], {}
-    for family in families:
-        axes = tuple(
-            axis if len(ranges[axis.path]) == 1
-            else dataclasses.replace(axis, name=f"{axis.path}@{family.name}")
-            for axis in family.axes
-        )  # fmt: skip
-        parameters |= {axis.name: axis for axis in axes if axis.name not in parameters}
-        renamed.append(dataclasses.replace(family, axes=axes))
-    return renamed, tuple(parameters.values())

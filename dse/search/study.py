@@ -17,7 +17,7 @@ import optuna
 import pandas as pd
 
 from dse import compile_cache
-from dse.search import archive, batch, polish, runs, samplers, warm
+from dse.search import aims, archive, batch, goals, polish, runs, samplers, warm
 from dse.search.archive import Archive, Row
 from dse.search.batch import Evaluator
 from dse.search.journal import Trials
@@ -87,7 +87,7 @@ class Search:
         self.folder = folder
         self.refines = refine or settings.search.sampler in samplers.REFINED
         self.state = folder.recover()
-        self.trials = Trials(folder.journal, settings.name)
+        self.trials = Trials(folder.journal, settings.name, settings.objectives)
         self.archive = Archive(settings.reference_point)
         self.evaluators = batch.evaluators(settings)
         self.polishers = (
@@ -161,8 +161,10 @@ class Search:
             designs = evaluator.family.from_unit_cube(np.array([row.values for row in mine]))
             outcome = self._sweep(evaluator, designs)
             for index, row in enumerate(mine):
-                target = float(np.log10(outcome[0][index, row.point]))
-                found = swept(outcome, index, self.settings, target=target - 1e-6)
+                columns = [column[index, row.point] for column in outcome.goals]
+                reached = np.log10(goals.goals_of(self.settings.objectives, columns))
+                target = aims.with_one_free(reached - 1e-6, -1)
+                found = swept(outcome, index, self.settings, target=target)
                 self._add_trial(evaluator.family, found, designs[index], generation)
 
     def _add_trial(self, family: Family, found: Swept, values, generation: int) -> None:
@@ -250,7 +252,8 @@ class Search:
         plain = [swept(outcome, i, self.settings, level=s) for i, s in enumerate(levels)]
         if not self.refines:
             return list(zip(plain, designs, strict=True))
-        targets = np.array([self._target(s, level) for s, level in zip(plain, levels, strict=True)])
+        pairs = enumerate(zip(plain, levels, strict=True))
+        targets = np.array([self._target(s, level, i) for i, (s, level) in pairs])
         polisher = self.polishers[evaluator.family.name]
         shares = evaluator.family.unit_cube(designs)
         moved, spent = warm.served(polisher, warm.sweep_of(evaluator, shares, outcome), targets)
@@ -260,14 +263,20 @@ class Search:
         told = [swept(outcome, i, self.settings, target=t - 1e-3) for i, t in enumerate(targets)]
         return list(zip(told, designs, strict=True))
 
-    def _target(self, found: Swept, level: float) -> float:
-        """Log10 of the speed to serve: on the trial's own front, else on the study's."""
+    def _target(self, found: Swept, level: float, number: int) -> np.ndarray:
+        """Log10 of the goals to serve: on the trial's own front, else on the study's.
+
+        One goal is free: the second of two, of more in turn any but the first.
+        """
+        count = len(self.settings.objectives)
         if len(found.front):
-            return found.values[0]
-        if not self.archive.rows:
-            return float(self.archive.reference[0])
-        low, high = self.archive.points[[0, -1], 0]
-        return float(low + level * (high - low))
+            return aims.with_one_free(np.array(found.values), 1 + number % (count - 1))
+        target = np.full(count, -np.inf)
+        target[0] = self.archive.reference[0]
+        if self.archive.rows:
+            low, high = self.archive.points[[0, -1], 0]
+            target[0] = low + level * (high - low)
+        return target
 
     def _sweep(self, evaluator: Evaluator, designs: np.ndarray):
         self.state["evaluations"] += len(designs) * len(evaluator.grid)

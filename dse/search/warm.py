@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dse.search.aims import Aim, ends, into_gaps, level_aim, spread, together
 from dse.search.archive import Archive, Row, nondominated
 from dse.search.batch import TOLERANCE, Evaluator, Outcome, Some
 from dse.search.polish import FAR, NEAR, PENALTY, Aims, Pace, Polisher
@@ -31,16 +32,7 @@ AT_ENDS = 4  # times as many for the ends of the front, which its hypervolume ha
 HOPELESS = 0.25  # natural logarithm: a family so far behind the front is left out of an aim
 FORGIVEN = 0.5  # natural logarithm, more than that after the first round
 SHORTLIST = 1.5  # natural logarithm: deployments further behind, at every aim, are swept no more
-TRADE = 0.02  # weight of the goals that an aim does not maximize: breaks ties
 LN10 = np.log(10.0)
-
-
-class Aim(NamedTuple):
-    """One goal to maximize while others keep a level; goals as natural logarithms."""
-
-    weights: np.ndarray  # [goal]
-    levels: np.ndarray  # [goal], -inf where free
-    is_end: bool  # of the front
 
 
 class Sweep(NamedTuple):
@@ -86,7 +78,8 @@ def sweep_of(evaluator: Evaluator, shares: np.ndarray, outcome: Outcome) -> Swee
     for constraint, used in zip(evaluator.settings.constraints, outcome.metrics, strict=True):
         worst = np.maximum(worst, constraint.margin(used))
     with np.errstate(all="ignore"):
-        goals = np.log(np.stack(outcome[:2]))
+        pairs = zip(evaluator.settings.objectives, outcome.goals, strict=True)
+        goals = np.stack([objective.log(column) for objective, column in pairs])
     defined = np.isfinite(goals).all(axis=0) & np.isfinite(worst)
     goals = np.where(defined, goals, np.float32(-1e3))
     broken = np.where(worst <= TOLERANCE, 0.0, np.log1p(np.maximum(worst, 0.0)))
@@ -99,7 +92,8 @@ def compile_all(evaluators: dict[str, Evaluator], polishers: dict[str, Polisher]
     def one(name: str) -> None:
         family = evaluators[name].family
         evaluators[name](np.array([family.start]))
-        aims = Aims(np.ones((2, 1)), np.full((2, 1), -np.inf))
+        goals = polishers[name].goals
+        aims = Aims(np.ones((goals, 1)), np.full((goals, 1), -np.inf))
         polishers[name](np.full((1, len(family.axes)), 0.5), np.zeros(1, int), aims, Pace(0, 0.0))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -112,7 +106,7 @@ def served(polisher: Polisher, swept: Sweep, targets: np.ndarray) -> tuple[np.nd
     Args:
         polisher: of the family.
         swept: the designs on the whole grid.
-        targets: log10 of the user tokens/s to keep, ``[design]``.
+        targets: log10 of the goals to keep, ``[design, goal]``, -inf where one is free.
     """
     aims = [level_aim(target * LN10) for target in targets]
     shares, points, of_aim = [], [], []
@@ -128,17 +122,6 @@ def served(polisher: Polisher, swept: Sweep, targets: np.ndarray) -> tuple[np.nd
     best = _best_of_each(np.array(of_aim), at, polished.merit, np.ones(len(aims), int))
     moved, _ = refined(polisher, polished.shares[best], at[best], each.of(best), REFINEMENTS[0])
     return moved, polished.evaluations
-
-
-def level_aim(level: float) -> Aim:
-    """The second goal, at no less than a level of the first."""
-    return Aim(np.array([TRADE, 1.0]), np.array([level, -np.inf]), False)
-
-
-def together(aims: list[Aim]) -> Aims:
-    """Aims as columns."""
-    return Aims(np.stack([aim.weights for aim in aims], axis=1),
-                np.stack([aim.levels for aim in aims], axis=1))  # fmt: skip
 
 
 class _Branch:
@@ -212,7 +195,9 @@ class _Branch:
 def _nothing(evaluator: Evaluator) -> Sweep:
     points = len(evaluator.grid)
     shares = np.empty((0, len(evaluator.family.axes)))
-    return Sweep(shares, np.empty((2, 0, points), np.float32), np.empty((0, points), np.float32))
+    goals = len(evaluator.settings.objectives)
+    return Sweep(shares, np.empty((goals, 0, points), np.float32),
+                 np.empty((0, points), np.float32))  # fmt: skip
 
 
 def neighbors_of(evaluator: Evaluator) -> Callable[[int], np.ndarray]:
@@ -307,18 +292,17 @@ class Warm:
 
     # --- aims ------------------------------------------------------------------------------------
 
-    def _ends(self) -> list[Aim]:
-        free = np.full(2, -np.inf)
-        return [Aim(np.where(np.arange(2) == goal, 1.0, TRADE), free, True) for goal in (0, 1)]
-
     def _first_aims(self) -> list[Aim]:
-        low = np.log(self.settings.reference_point[0])
-        high = max(float(branch.swept.goals[0].max()) for branch in self.branches.values())
-        return [*map(level_aim, np.linspace(low, max(high, low + 1), LEVELS)), *self._ends()]
+        low = np.log(self.settings.reference_point)
+        highs = [branch.swept.goals.max(axis=(1, 2)) for branch in self.branches.values()]
+        high = np.maximum(np.max(highs, axis=0).astype(float), low + 1)
+        count = LEVELS * (len(low) - 1)
+        return [*spread(low, high, count, self._rng), *ends(len(low))]
 
     def _gap_aims(self) -> list[Aim]:
-        levels = gap_levels(self.archive.points * LN10, GAPS)
-        return [*map(level_aim, levels), *self._ends()]
+        front = self.archive.points * LN10
+        count = GAPS * (front.shape[1] - 1)
+        return [*into_gaps(front, count, self._rng), *ends(front.shape[1])]
 
     def _front_merit(self, aim: Aim, number: int) -> float:
         """What the front has to offer for an aim, less what the first rounds forgive a family."""
@@ -337,6 +321,10 @@ class Warm:
             return []
         if aim.is_end:
             return [rows[max(mine, key=lambda i: float(goals[i] @ aim.weights))]]
+        if len(aim.levels) > 2:
+            kept = np.isfinite(aim.levels)
+            apart = np.abs(goals[mine][:, kept] - aim.levels[kept]).sum(axis=1)
+            return [rows[mine[i]] for i in np.argsort(apart, kind="stable")[:2]]
         at = np.searchsorted(goals[mine, 0], aim.levels[0])
         return [rows[mine[i]] for i in {max(at - 1, 0), min(at, len(mine) - 1)}]
 
@@ -349,21 +337,3 @@ def _best_of_each(groups, points, merit, wanted: np.ndarray) -> np.ndarray:
     order = order[np.sort(first)]
     starts = np.searchsorted(groups[order], groups[order])
     return order[np.arange(len(order)) - starts < wanted[groups[order]]]
-
-
-def gap_levels(front: np.ndarray, count: int) -> np.ndarray:
-    """Levels of the first goal inside the gaps of a front, more of them in larger gaps.
-
-    A gap between neighbors ``dx`` and ``dy`` apart costs up to ``dx dy`` of hypervolume; one cut
-    into n + 1 costs a share ``1 / (n + 1)`` of that, so each level goes where it saves most.
-    """
-    if len(front) < 2:
-        return front[:, 0]
-    areas = np.diff(front[:, 0]) * -np.diff(front[:, 1])
-    cuts = np.zeros(len(areas), int)
-    for _ in range(count):
-        cuts[np.argmax(areas / ((cuts + 1) * (cuts + 2)))] += 1
-    return np.concatenate([
-        low + (high - low) * np.arange(1, n + 1) / (n + 1)
-        for low, high, n in zip(front[:-1, 0], front[1:, 0], cuts, strict=True)
-    ])  # fmt: skip

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dse.search import batch, polish, refine, runs, settings, study, warm
+from dse.search import aims, batch, polish, refine, runs, settings, study, warm
 from dse.search.certificate import Level, bound
 from dse.search.convex import ConvexForm, violations
 from dse.specs import library
@@ -42,7 +42,7 @@ def tools(refined_run):
 
 
 def aims_at(speed, count):
-    return warm.together([warm.level_aim(np.log(speed))] * count)
+    return aims.together([aims.level_aim(np.array([np.log(speed), -np.inf]))] * count)
 
 
 def test_slopes_agree_with_differences(tools):
@@ -62,12 +62,12 @@ def test_polish_and_refinement_never_lose(tools):
     evaluator, polisher = tools
     rng = np.random.default_rng(0)
     shares, points = rng.uniform(size=(16, 3)), rng.integers(0, len(evaluator.grid), 16)
-    aims = aims_at(100.0, 16)
-    before = refine.merits(polisher.values(shares, points), aims)
-    polished = polisher(shares, points, aims, polish.FAR)
-    between = refine.merits(polisher.values(polished.shares, points), aims)
-    moved, merit = refine.refined(polisher, polished.shares, points, aims)
-    after = refine.merits(polisher.values(moved, points), aims)
+    wanted = aims_at(100.0, 16)
+    before = refine.merits(polisher.values(shares, points), wanted)
+    polished = polisher(shares, points, wanted, polish.FAR)
+    between = refine.merits(polisher.values(polished.shares, points), wanted)
+    moved, merit = refine.refined(polisher, polished.shares, points, wanted)
+    after = refine.merits(polisher.values(moved, points), wanted)
     assert (after >= between - 1e-6).all()
     assert after == pytest.approx(merit)
     assert np.median(after - before) > 0
@@ -101,7 +101,7 @@ def test_what_is_told_is_the_polished_design(refined_run):
 def test_levels_go_where_gaps_cost_most():
     """Gaps of 1 x 1 and 1 x 3 share four levels one to three; both ends stay out."""
     front = np.array([[0.0, 4.0], [1.0, 3.0], [2.0, 0.0]])
-    levels = warm.gap_levels(front, 4)
+    levels = aims.gap_levels(front, 4)
     assert ((levels > 0) & (levels < 1)).sum() == 1
     assert ((levels > 1) & (levels < 2)).sum() == 3
 
