@@ -6,6 +6,7 @@ margin and which limit it is, and the metrics that the study bounds. Search runs
 """
 
 import functools
+import itertools
 import math
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dse.estimate.step import Design, Scenario, estimate_step
+from dse.interpreter import Program
+from dse.resources import memory
 from dse.search.deployments import Grid, grid, placed
 from dse.search.settings import Settings
 from dse.search.space import Family
@@ -111,11 +114,7 @@ class Evaluator:
     @functools.cached_property
     def points(self) -> dict[str, np.ndarray]:
         """The grid as columns of a table: the study's choices, chips and micro-batches."""
-        choices = self.grid.choices
-        table = {
-            name: np.array([getattr(choice, name) for choice in choices])
-            for name in self.settings.deployment
-        }
+        table = {name: self.grid.choices.column(name) for name in self.settings.deployment}
         counts = self.grid.columns
         return table | {"micro_batches": counts.micro_batches, "chips": np.asarray(counts.chips)}
 
@@ -139,7 +138,7 @@ def grid_of(family: Family, settings: Settings) -> Grid:
 
 
 def known_bounds(family: Family, settings: Settings) -> dict[str, float]:
-    """Bounds on chips and batch that hold for every design of a family."""
+    """Bounds on chips, batch and bytes held by a chip that hold for every design of a family."""
     spec = family.loaded.spec
     moved = {axis.path: axis for axis in family.axes}
     chips = [settings.bound("chips")]
@@ -151,8 +150,35 @@ def known_bounds(family: Family, settings: Settings) -> dict[str, float]:
         dies = moved["dies"].low if "dies" in moved else spec.dies
         chips.append(silicon / (die * dies))
     most = {"chips": min([bound for bound in chips if bound is not None], default=math.inf)}
+    most["bytes"] = most_bytes(family)
     users = settings.bound("users_in_flight")
     return most | ({} if users is None else {"batch": users})
+
+
+def most_bytes(family: Family) -> float:
+    """What one chip of a family holds at most, over all its tiers.
+
+    A capacity rises or falls with each axis all along its range, so it is largest in a corner.
+    """
+
+    def held(values):
+        hardware = family.with_values(values)
+        tiers = (memory.provide(name, tier, hardware) for name, tier in hardware.memory.items())
+        return jnp.asarray(sum(tier.capacity_bytes for tier in tiers))
+
+    ends = np.array([[axis.low, axis.high] for axis in family.axes]).reshape(-1, 2)
+    with jax.enable_x64(True):
+        if not len(ends):
+            return float(held([]))
+        program = Program(held, ends.mean(axis=1).tolist())
+        either = np.repeat(ends.mean(axis=1)[None], 2 * len(ends), axis=0)
+        either[np.arange(2 * len(ends)), np.repeat(np.arange(len(ends)), 2)] = ends.ravel()
+        seen = np.asarray(program(list(either.T))).reshape(-1, 2)
+        moving = np.flatnonzero(np.ptp(seen, axis=1) > 0)
+        corners = np.array(list(itertools.product(*ends[moving])))
+        values = np.repeat(ends.mean(axis=1)[None], len(corners), axis=0)
+        values[:, moving] = corners
+        return float(np.max(program(list(values.T))))
 
 
 def single(tree):
@@ -196,10 +222,10 @@ def _cut(points: Grid) -> _Cut:
 
 
 def _tiles(moving, width: int) -> list[tuple]:
-    return [
+    return jax.device_put([
         tuple(_padded(column[start : start + width], width) for column in moving)
         for start in range(0, len(moving[0]), width)
-    ]
+    ])  # fmt: skip
 
 
 def tile_width(points: int) -> int:
@@ -210,4 +236,5 @@ def tile_width(points: int) -> int:
 
 def _padded(column: np.ndarray, width: int):
     missing = width - len(column)
-    return jnp.asarray(np.pad(column, (0, missing), mode="edge"), jnp.float32)
+    column = np.asarray(column, np.float32)
+    return np.concatenate([column, np.repeat(column[-1:], missing)]) if missing else column

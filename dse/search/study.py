@@ -123,12 +123,14 @@ class Search:
             family = evaluator.family
             designs = family.from_unit_cube(rng.uniform(size=(each, len(family.axes))))
             designs = np.concatenate([designs, [family.start]])
-            outcome = evaluator(designs)
-            for index in range(len(designs)):
-                found = swept(outcome, index, self.settings, level=0.0)
-                if len(found.front):
-                    return
-                blockers[blocker(evaluator, outcome, index, found, self.settings)] += 1
+            for start in range(0, len(designs), batch.TILE_DESIGNS):
+                part = designs[start : start + batch.TILE_DESIGNS]
+                outcome = evaluator(part)
+                for index in range(len(part)):
+                    found = swept(outcome, index, self.settings, level=0.0)
+                    if len(found.front):
+                        return
+                    blockers[blocker(evaluator, outcome, index, found, self.settings)] += 1
         raise Infeasible(what_forbids(blockers, self.settings))
 
     # --- the gradient phase ----------------------------------------------------------------------

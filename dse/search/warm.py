@@ -132,7 +132,6 @@ class _Branch:
         self.points = np.arange(len(evaluator.grid))
         self._some: Some | None = None
         self.swept: Sweep = _nothing(evaluator)
-        self._neighbors = neighbors_of(evaluator)
 
     def sweep(self, shares: np.ndarray) -> Sweep:
         return sweep(self.evaluator, shares, self._some)
@@ -158,7 +157,7 @@ class _Branch:
         top = np.argpartition(-best, count - 1)[:count]
         shares, points = [self.swept.shares[merits[:, top].argmax(axis=0)]], [self.points[top]]
         for row in nearby:
-            around = self._neighbors(row.point)
+            around = self.evaluator.grid.choices.neighbors(row.point)
             picked = rng.permutation(around)[: NEIGHBORS * factor]
             shares.append(np.repeat([row.values], len(picked), axis=0))
             points.append(picked)
@@ -198,23 +197,6 @@ def _nothing(evaluator: Evaluator) -> Sweep:
     goals = len(evaluator.settings.objectives)
     return Sweep(shares, np.empty((goals, 0, points), np.float32),
                  np.empty((0, points), np.float32))  # fmt: skip
-
-
-def neighbors_of(evaluator: Evaluator) -> Callable[[int], np.ndarray]:
-    """Points of the grid that differ from one in one choice by one step."""
-    choices = evaluator.settings.deployment
-    place = {name: {value: i for i, value in enumerate(values)} for name, values in choices.items()}
-    index = [tuple(place[name][getattr(c, name)] for name in choices)
-             for c in evaluator.grid.choices]  # fmt: skip
-    point_at = {key: point for point, key in enumerate(index)}
-
-    def around(point: int) -> np.ndarray:
-        key = index[point]
-        moved = [(*key[:i], key[i] + step, *key[i + 1 :])
-                 for i in range(len(key)) for step in (-1, 1)]  # fmt: skip
-        return np.array([point_at[k] for k in moved if k in point_at], int)
-
-    return around
 
 
 class Warm:
