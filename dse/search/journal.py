@@ -39,29 +39,30 @@ class BufferedJournal(BaseJournalBackend):
             self._written = len(self._logs)
 
 
+def create(storage, name: str, load_if_exists: bool = True) -> optuna.Study:
+    """A study of both goals in a storage."""
+    study = optuna.create_study(
+        storage=storage,
+        study_name=name,
+        directions=[optuna.study.StudyDirection.MAXIMIZE] * len(OBJECTIVES),
+        sampler=optuna.samplers.RandomSampler(seed=0),
+        load_if_exists=load_if_exists,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names([f"log10_{name}" for name in OBJECTIVES])
+    return study
+
+
 class Trials:
     """The trials of a run: an in-memory study to ask and tell, and its journal."""
 
     def __init__(self, path: pathlib.Path, name: str):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._backend = BufferedJournal(path)
-        self._saved = self._study(JournalStorage(self._backend), name)
-        self.study = self._study(optuna.storages.InMemoryStorage(), name)
+        self._saved = create(JournalStorage(self._backend), name)
+        self.study = create(optuna.storages.InMemoryStorage(), name)
         self.study.add_trials(self._saved.get_trials(deepcopy=False))
-
-    @staticmethod
-    def _study(storage, name: str) -> optuna.Study:
-        study = optuna.create_study(
-            storage=storage,
-            study_name=name,
-            directions=[optuna.study.StudyDirection.MAXIMIZE] * len(OBJECTIVES),
-            sampler=optuna.samplers.RandomSampler(seed=0),
-            load_if_exists=True,
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study.set_metric_names([f"log10_{name}" for name in OBJECTIVES])
-        return study
 
     def __len__(self) -> int:
         return len(self.study.get_trials(deepcopy=False))

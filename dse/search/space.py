@@ -130,6 +130,7 @@ class Space:
     families: tuple[Family, ...]
     parameters: tuple[Axis, ...]
     choices: tuple[tuple[str, tuple[str, ...]], ...]  # categorical path -> values
+    levels: tuple[float, float] = (0.0, 1.0)  # the part of each front that is asked for
 
     @functools.cached_property
     def by_name(self) -> dict[str, Family]:
@@ -165,7 +166,12 @@ class Space:
                 found[axis.name] = d.IntDistribution(int(axis.low), int(axis.high), log=axis.log)
             else:
                 found[axis.name] = d.FloatDistribution(axis.low, axis.high, log=axis.log)
-        return found | {SERVE_LEVEL: d.FloatDistribution(0.0, 1.0)}
+        return found | {SERVE_LEVEL: d.FloatDistribution(*self.levels)}
+
+    def part(self, names: Sequence[str], levels: tuple[float, float]) -> "Space":
+        """Some families of the space, and of their fronts the part between two levels."""
+        families = tuple(family for family in self.families if family.name in names)
+        return Space(families, _parameters(families), _offered(families), levels)
 
     def start_parameters(self, family: Family, serve_level: float) -> dict[str, Any]:
         """Parameters of a family's chip as its file states it."""
@@ -183,7 +189,8 @@ class Space:
         if len({f.base for f in self.families}) > 1:
             found[FAMILY] = family.base
         chosen = {path: values[0] for path, values in self.choices} | dict(family.choices)
-        return found | chosen | {SERVE_LEVEL: serve_level}
+        low, high = self.levels
+        return found | chosen | {SERVE_LEVEL: min(max(serve_level, low), high)}
 
 
 # --- leaves of a spec -----------------------------------------------------------------------------
@@ -276,10 +283,7 @@ def read(bases: Sequence[str], raw, problems: list[str]) -> Space:
             f"space.hardware: {len(families)} structures; at most {MOST_FAMILIES} at once"
         )
     families, parameters = _shared(families)
-    paths = dict.fromkeys(path for family in families for path, _ in family.choices)
-    offered = {p: tuple(dict.fromkeys(v for f in families for q, v in f.choices if q == p))
-               for p in paths}  # fmt: skip
-    return Space(tuple(families), parameters, tuple(offered.items()))
+    return Space(tuple(families), parameters, _offered(families))
 
 
 def _is_choice(entry: Any) -> bool:
@@ -402,13 +406,26 @@ def _shared(families: list[Family]) -> tuple[list[Family], tuple[Axis, ...]]:
     for family in families:
         for axis in family.axes:
             ranges.setdefault(axis.path, set()).add((axis.low, axis.high, axis.log, axis.whole))
-    renamed, parameters = [], {}
+    renamed = []
     for family in families:
         axes = tuple(
             axis if len(ranges[axis.path]) == 1
             else dataclasses.replace(axis, name=f"{axis.path}@{family.name}")
             for axis in family.axes
         )  # fmt: skip
-        parameters |= {axis.name: axis for axis in axes if axis.name not in parameters}
         renamed.append(dataclasses.replace(family, axes=axes))
-    return renamed, tuple(parameters.values())
+    return renamed, _parameters(renamed)
+
+
+def _parameters(families: Sequence[Family]) -> tuple[Axis, ...]:
+    found: dict[str, Axis] = {}
+    for family in families:
+        found |= {axis.name: axis for axis in family.axes if axis.name not in found}
+    return tuple(found.values())
+
+
+def _offered(families: Sequence[Family]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The values of each categorical choice that some family makes."""
+    paths = dict.fromkeys(path for family in families for path, _ in family.choices)
+    return tuple((p, tuple(dict.fromkeys(v for f in families for q, v in f.choices if q == p)))
+                 for p in paths)  # fmt: skip

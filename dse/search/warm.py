@@ -287,11 +287,23 @@ class Warm:
     def _first_aims(self) -> list[Aim]:
         low = np.log(self.settings.reference_point[0])
         high = max(float(branch.swept.goals[0].max()) for branch in self.branches.values())
-        return [*map(level_aim, np.linspace(low, max(high, low + 1), LEVELS)), *self._ends()]
+        levels = np.linspace(low, max(high, low + 1), LEVELS)
+        return [*map(level_aim, levels[self._asked(levels)]), *self._ends()]
 
     def _gap_aims(self) -> list[Aim]:
-        levels = gap_levels(self.archive.points * LN10, GAPS)
+        front = self.archive.points * LN10
+        levels = gap_levels(front[self._asked(front[:, 0])], GAPS)
         return [*map(level_aim, levels), *self._ends()]
+
+    def _asked(self, levels: np.ndarray) -> np.ndarray:
+        """Which of rising levels lie in the part of the front that is asked for, and one beyond."""
+        if len(levels) < 2:
+            return np.ones(len(levels), bool)
+        low, high = self.settings.space.levels
+        shares = (levels - levels[0]) / max(levels[-1] - levels[0], 1e-9)
+        first, last = np.searchsorted(shares, low, "right") - 1, np.searchsorted(shares, high)
+        places = np.arange(len(levels))
+        return (places >= first) & (places <= last)
 
     def _front_merit(self, aim: Aim, number: int) -> float:
         """What the front has to offer for an aim, less what the first rounds forgive a family."""
