@@ -52,7 +52,7 @@ def run(
     dse run two-goals --workers 2
     dse run two-goals --workers 8 --storage postgresql://dse@db/dse   (on each of several machines)
     """
-    team = {"workers": workers or 1, "storage": storage, "islands": islands}
+    team = {"workers": 1 if workers is None else workers, "storage": storage, "islands": islands}
     for name in ("workers", "islands"):
         if team[name] is not None and team[name] < 1:
             raise SpecError(f"--{name}", [f"{team[name]} must be at least 1"])

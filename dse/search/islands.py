@@ -11,6 +11,7 @@ from typing import NamedTuple
 from dse.search.settings import Settings
 from dse.specs.schema import SpecError
 
+LEAST_POPULATION = 20  # of an island, unless the study's is smaller
 AT_ONCE = 8  # islands of a study of many families, so that hopeless ones still meet better ones
 
 
@@ -54,11 +55,16 @@ def trials_of(island: Island, count: int, total: int) -> int:
 
 
 def settings_of(settings: Settings, island: Island, count: int) -> Settings:
-    """The study as one island sees it: its part of the space, its trials, its seed."""
+    """The study as one island sees it: its part of the space, its trials, its seed.
+
+    The population is dealt out too: all islands together breed as many at once as one search does.
+    """
+    population = settings.search.population
     search = dataclasses.replace(
         settings.search,
         seed=settings.search.seed + island.number,
         trials=trials_of(island, count, settings.search.trials),
+        population=max(-(-population // count), min(population, LEAST_POPULATION)),
     )
     space = settings.space.part(island.families, island.levels)
     return dataclasses.replace(settings, space=space, search=search)

@@ -19,14 +19,13 @@ import os
 import socket
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from dse.search import journal, runs
+from dse.search import journal, runs, storage
 from dse.search.islands import cut, trials_of
 from dse.search.settings import Settings
 from dse.specs.errors import SpecError
@@ -50,6 +49,36 @@ class Ticket(NamedTuple):
     trial_id: int
 
 
+class View(NamedTuple):
+    """What the shared study holds at one moment."""
+
+    tickets: dict[int, FrozenTrial]  # the newest of each island
+    finished: list[FrozenTrial]
+
+    def of_state(self, *states: TrialState) -> set[int]:
+        """Islands whose ticket is in one of some states."""
+        return {island for island, ticket in self.tickets.items() if ticket.state in states}
+
+    @property
+    def unfinished(self) -> set[int]:
+        """Islands that are not done."""
+        return set(self.tickets) - self.of_state(TrialState.PRUNED)
+
+    @property
+    def waiting(self) -> set[int]:
+        """Islands that nobody searches."""
+        return self.of_state(TrialState.WAITING)
+
+    def searched_by(self, workers: Iterable[str]) -> int:
+        """How many islands some workers are at."""
+        running = self.of_state(TrialState.RUNNING)
+        return sum(self.tickets[k].user_attrs.get(WORKER, "") in workers for k in running)
+
+    def of_island(self, island: int) -> list[FrozenTrial]:
+        """The finished trials of an island, in their order."""
+        return [t for t in self.finished if t.user_attrs["island"] == island]
+
+
 def identity() -> str:
     """This process, for tickets."""
     return f"{socket.gethostname()}:{os.getpid()}"
@@ -58,11 +87,15 @@ def identity() -> str:
 class Shared:
     """A study in a storage, opened by the first worker and joined by others."""
 
-    def __init__(self, storage: optuna.storages.BaseStorage, name: str):
+    def __init__(self, place: str, name: str):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.storage = storage
+        self.storage = storage.at(place)
         self.name = name
         self.study: Any = None
+
+    def close(self) -> None:
+        """Leave the storage."""
+        storage.close(self.storage)
 
     # --- opening and joining ---------------------------------------------------------------------
 
@@ -139,15 +172,16 @@ class Shared:
             raise SpecError("--trials", [f"{total}: the stored study has a total of {was}"])
         if total == was:
             return
-        if any(ticket.state == TrialState.RUNNING for ticket in self._tickets().values()):
+        view = self.view()
+        if view.of_state(TrialState.RUNNING):
             raise SpecError("--trials", [f"{total}: workers are at the stored study, whose total "
                                          f"is {was}; raise it when they are done"])  # fmt: skip
         self.study.set_user_attr("dse", {**said, "trials": total})
-        done, states = self.trials_by_island(), self.state_of
         for island in cut(settings, self.islands):
             number = island.number
-            short = len(done[number]) < trials_of(island, self.islands, total)
-            if short and not states(number).get("converged") and number not in self.unfinished():
+            short = len(view.of_island(number)) < trials_of(island, self.islands, total)
+            over = number not in view.unfinished and not self.state_of(number).get("converged")
+            if short and over:
                 self._offer(number)
 
     # --- tickets ---------------------------------------------------------------------------------
@@ -156,24 +190,15 @@ class Shared:
         attrs = {TICKET: island, SEEN: 0.0}
         self.study.add_trial(optuna.trial.create_trial(state=TrialState.WAITING, user_attrs=attrs))
 
-    def _all(self) -> list[FrozenTrial]:
-        return self.study.get_trials(deepcopy=False)
-
-    def _tickets(self) -> dict[int, FrozenTrial]:
-        """The newest ticket of each island."""
-        return {t.user_attrs[TICKET]: t for t in self._all() if TICKET in t.user_attrs}
-
-    def unfinished(self) -> set[int]:
-        """Islands that are not done."""
-        return {i for i, t in self._tickets().items() if t.state != TrialState.PRUNED}
-
-    def waiting(self) -> set[int]:
-        """Islands that nobody searches."""
-        return {i for i, t in self._tickets().items() if t.state == TrialState.WAITING}
+    def view(self) -> View:
+        """Tickets and trials as they are now."""
+        trials = self.study.get_trials(deepcopy=False)
+        tickets = {t.user_attrs[TICKET]: t for t in trials if TICKET in t.user_attrs}
+        return View(tickets, [t for t in trials if t.state == TrialState.COMPLETE])
 
     def take(self) -> Ticket | None:
         """An island for this process, or None where none waits."""
-        for island, trial in sorted(self._tickets().items()):
+        for island, trial in sorted(self.view().tickets.items()):
             if trial.state != TrialState.WAITING:
                 continue
             try:
@@ -208,16 +233,11 @@ class Shared:
         except optuna.exceptions.UpdateFinishedTrialError:
             raise Superseded from None
 
-    def searched_by(self, workers: Iterable[str]) -> int:
-        """How many islands some workers are at."""
-        found = self._tickets().values()
-        return sum(t.state == TrialState.RUNNING and t.user_attrs.get(WORKER, "") in workers
-                   for t in found)  # fmt: skip
-
-    def reap(self, gone: Iterable[str] = (), everyone: bool = False) -> list[str]:
+    def reap(self, view: View, gone: Iterable[str] = (), everyone: bool = False) -> list[str]:
         """Fail the tickets of workers that are gone, and offer their islands again.
 
         Args:
+            view: the study as seen last.
             gone: workers known to have ended.
             everyone: no worker can be at it.
 
@@ -225,7 +245,7 @@ class Shared:
             The workers whose tickets were failed.
         """
         gone, reaped = set(gone), []
-        for island, ticket in self._tickets().items():
+        for island, ticket in view.tickets.items():
             worker = ticket.user_attrs.get(WORKER, "a worker")
             silent_s = time.time() - ticket.user_attrs.get(SEEN, 0.0)
             if ticket.state == TrialState.FAIL and (everyone or silent_s > 2 * STALE_S):
@@ -243,17 +263,6 @@ class Shared:
         return reaped
 
     # --- trials ----------------------------------------------------------------------------------
-
-    def finished(self) -> list[FrozenTrial]:
-        """Every finished trial of every island."""
-        return [t for t in self._all() if t.state == TrialState.COMPLETE]
-
-    def trials_by_island(self) -> dict[int, list[FrozenTrial]]:
-        """Finished trials of each island, in their order."""
-        found: dict[int, list[FrozenTrial]] = defaultdict(list)
-        for trial in self.finished():
-            found[trial.user_attrs["island"]].append(trial)
-        return found
 
     def state_of(self, island: int) -> dict[str, Any]:
         """What an island's worker saved last."""

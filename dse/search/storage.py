@@ -7,6 +7,7 @@ Without a URL, workers of one machine share the journal file of their run folder
 import contextlib
 import importlib.util
 import pathlib
+import time
 import urllib.parse
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +21,7 @@ from dse.specs.errors import SpecError, nearest
 DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 KNOWN = ("postgresql", "mysql", "grpc")
 WAIT_S = 10.0  # for a server to answer
+TRIES = 5  # to find or create the tables of an empty database
 
 
 class Lost(Exception):  # noqa: N818 - said to people as it is
@@ -96,22 +98,46 @@ def _database(url: str) -> optuna.storages.BaseStorage:
     if dialect.startswith(("postgresql", "mysql")):
         options["connect_args"] = {"connect_timeout": int(WAIT_S)}
     try:
-        return optuna.storages.get_storage(optuna.storages.RDBStorage(  # type: ignore[attr-defined]
-            f"{dialect}://{rest}", engine_kwargs=options))  # fmt: skip
+        return _tables(f"{dialect}://{rest}", options)
     except sqlalchemy.exc.NoSuchModuleError:
         word = kind.partition("+")[0]
         raise SpecError("--storage", [f"{word!r} is no kind of storage{nearest(word, KNOWN)}"]
                         ) from None  # fmt: skip
-    except (sqlalchemy.exc.ArgumentError, KeyError, IndexError):
+    except (sqlalchemy.exc.ArgumentError, ValueError, KeyError, IndexError):
         raise SpecError("--storage", [f"{shown(url)!r} cannot be read as a URL"]) from None
-    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError, OSError,
-            ValueError) as error:  # fmt: skip
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError, OSError) as error:
         raise _unreachable(url, _first_line(error)) from None
     except ImportError as error:
         driver = getattr(error.__cause__, "name", None) or dialect
         raise SpecError("--storage", [f"{driver} is not installed, which {kind} needs"]) from None
     except RuntimeError as error:  # tables of another version of Optuna
         raise SpecError("--storage", [f"{shown(url)}: {_first_line(error)}"]) from None
+
+
+def close(found: optuna.storages.BaseStorage) -> None:
+    """Close the connections of a storage."""
+    if isinstance(found, optuna.storages.GrpcStorageProxy):
+        found.close()
+    backend = getattr(found, "_backend", None)
+    if isinstance(backend, optuna.storages.RDBStorage):
+        backend.remove_session()
+        backend.engine.dispose()
+
+
+def _tables(url: str, options: dict[str, Any]) -> optuna.storages.BaseStorage:
+    """The database with Optuna's tables; of several workers that create them at once, one may."""
+    import sqlalchemy.exc
+
+    for left in reversed(range(TRIES)):
+        try:
+            found = optuna.storages.RDBStorage(url, engine_kwargs=options)
+            return optuna.storages.get_storage(found)  # type: ignore[attr-defined]
+        except (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError,
+                optuna.exceptions.StorageInternalError):  # fmt: skip
+            if not left:
+                raise
+            time.sleep(0.3)
+    raise AssertionError
 
 
 def _needs(package: str) -> None:

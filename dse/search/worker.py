@@ -38,7 +38,7 @@ class IslandFolder:
     def __init__(self, shared: Shared, ticket: Ticket, whole: Settings, part: Settings):
         self._shared, self._ticket = shared, ticket
         self._whole, self._part = whole, part
-        self._stored = shared.trials_by_island()[ticket.island]
+        self._stored = shared.view().of_island(ticket.island)
         self._saved = len(self._stored)
 
     def recover(self) -> dict[str, Any]:
@@ -132,10 +132,11 @@ def work(settings: Settings, place: str) -> None:
     try:
         compile_cache.enable()
         with storage.answering():
-            joined = Shared(storage.at(place), settings.name)
+            joined = Shared(place, settings.name)
             joined.join()
             while (ticket := joined.take()) is not None:
                 search_island(joined, ticket, settings)
+            joined.close()
     except KeyboardInterrupt:
         code = INTERRUPTED
     except storage.Lost as error:

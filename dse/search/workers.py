@@ -24,12 +24,12 @@ from dse import compile_cache
 from dse.search import batch, islands, runs, storage, worker
 from dse.search.archive import Archive
 from dse.search.settings import OBJECTIVES, Settings
-from dse.search.shared import Shared, identity
+from dse.search.shared import Shared, View, identity
 from dse.search.study import Progress, look_first
 from dse.search.trial import Swept, table
 from dse.specs.errors import SpecError
 
-POLL_S = 0.25
+POLL_S = 0.5
 LEAVE_S = 20.0  # for a worker to leave its island when it is told to
 MOST_DEATHS = 2  # for each worker, before something must be wrong
 
@@ -51,7 +51,7 @@ def start(settings: Settings, given: str, folder: pathlib.Path | None, said: dic
     """
     if said["storage"] is not None:
         with storage.answering():
-            _opened(settings, said["storage"], said)
+            _opened(settings, said["storage"], said).close()
     run = runs.start(settings, given, folder)
     runs.write_json(run.folder / "provenance.json", run.provenance | {"team": stored(said)})
     return run
@@ -78,16 +78,17 @@ def run(settings: Settings, folder: runs.Run, said: dict[str, Any],
         with storage.answering():
             shared = _opened(settings, place, said, bool(folder.state["trials"]))
             if said["storage"] is None:
-                shared.reap(everyone=True)  # nobody else can be at a run folder
+                shared.reap(shared.view(), everyone=True)  # nobody else can be at a run folder
             crew = Crew(settings, folder, shared, report)
             crew.search(place, said["workers"])
+            shared.close()
     except storage.Lost as error:
         raise storage.Stopped(f"the storage does not answer: {error}") from None
 
 
 def _opened(settings: Settings, place: str, said: dict[str, Any], known: bool = False) -> Shared:
     """The shared study: joined where it is, else opened once something is feasible."""
-    shared = Shared(storage.at(place), settings.name)
+    shared = Shared(place, settings.name)
     if settings.name not in optuna.study.get_all_study_names(shared.storage):
         if known:
             raise SpecError("--storage", [f"{storage.shown(place)} no longer holds the study "
@@ -111,6 +112,7 @@ class Crew:
         self._report = report
         self._processes: list[Any] = []
         self._collected: set[int] = set()
+        self._seen: set[tuple] = set()
         self._began = time.perf_counter() - self.state["seconds"]
         self._open: set[int] = set()
         for part in folder.evaluated.glob("*"):  # the shared study has it all
@@ -119,14 +121,14 @@ class Crew:
     def search(self, place: str, workers: int) -> None:
         """Work until every island of the study is done, here or elsewhere."""
         try:
-            while self.shared.unfinished():
-                self._bury()
-                self._hire(place, workers)
-                self.collect()
+            while (view := self.shared.view()).unfinished:
+                self._bury(view)
+                self._hire(view, place, workers)
+                self._collect(view)
                 time.sleep(POLL_S)
         finally:
             self._dismiss()
-            self.collect()
+            self._collect(self.shared.view())
             if self.state["trials"]:
                 self.folder.write_front(self.settings, self.archive, self.evaluators, self.state)
 
@@ -136,17 +138,17 @@ class Crew:
         host = identity().rpartition(":")[0]
         return [f"{host}:{process.pid}" for process in processes]
 
-    def _bury(self) -> None:
+    def _bury(self, view: View) -> None:
         """Offer the islands of workers that are gone; too many dead ones stop the search."""
         ended = [process for process in self._processes if process.exitcode is not None]
         self._processes = [p for p in self._processes if p.exitcode is None]
-        self.shared.reap(self._names(ended))
+        self.shared.reap(view, self._names(ended))
         self.deaths.update(process.exitcode for process in ended if process.exitcode)
 
-    def _hire(self, place: str, workers: int) -> None:
-        busy = self.shared.searched_by(self._names(self._processes))
+    def _hire(self, view: View, place: str, workers: int) -> None:
+        busy = view.searched_by(self._names(self._processes))
         idle = len(self._processes) - busy
-        wanted = min(workers - len(self._processes), len(self.shared.waiting()) - idle)
+        wanted = min(workers - len(self._processes), len(view.waiting) - idle)
         if wanted > 0 and self.deaths.total() > MOST_DEATHS * workers:
             codes = ", ".join(f"{code} ({n} times)" for code, n in self.deaths.items())
             raise storage.Stopped(f"workers keep ending, with exit codes {codes}")
@@ -168,23 +170,31 @@ class Crew:
             if process.exitcode is None:
                 process.kill()
                 process.join()
-        self.shared.reap(self._names(self._processes))
+        self.shared.reap(self.shared.view(), self._names(self._processes))
 
     # --- what was found --------------------------------------------------------------------------
 
-    def collect(self) -> None:
+    def _collect(self, view: View) -> None:
         """Let the trials that arrived since the last time compete, and save them."""
-        new = [t for t in self.shared.finished() if t.number not in self._collected]
-        unfinished = self.shared.unfinished()
-        if not new and unfinished == self._open:
+        new = [t for t in view.finished if t.number not in self._collected]
+        if not new and view.unfinished == self._open:
             return
-        self._open, before = unfinished, self.archive.hypervolume
+        self._open, before = view.unfinished, self.archive.hypervolume
         self._collected |= {trial.number for trial in new}
-        self.archive.add(*worker.competed(new, self.settings))
-        self._save(new)
+        fresh = [trial for trial in new if self._is_fresh(trial)]
+        self.archive.add(*worker.competed(fresh, self.settings))
+        self._save(new, fresh)
         self._say(before)
 
-    def _save(self, new: list[FrozenTrial]) -> None:
+    def _is_fresh(self, trial: FrozenTrial) -> bool:
+        """Whether a trial has designs, and no island started from the same hardware before."""
+        _, rows = worker.competed([trial], self.settings)
+        if not rows or rows[0][1:3] in self._seen:
+            return False
+        self._seen.add(rows[0][1:3])
+        return True
+
+    def _save(self, new: list[FrozenTrial], fresh: list[FrozenTrial]) -> None:
         state = self.state
         state["trials"] += len(new)
         state["feasible"] += sum(all(m <= 0 for m in t.constraints.values()) for t in new)
@@ -193,7 +203,7 @@ class Crew:
         state["converged"] = all(island.get("converged", False) for island in saved)
         state["seconds"] = time.perf_counter() - self._began
         state["hypervolume"].append(self.archive.hypervolume)
-        tables = [self._table(t) for t in new if t.user_attrs["designs"]]
+        tables = [self._table(trial) for trial in fresh]
         if tables:
             part = self.folder.evaluated / f"part-{state['generations']:05d}.parquet"
             runs.write_parquet(part, pd.concat(tables, ignore_index=True))
