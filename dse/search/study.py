@@ -103,9 +103,11 @@ class Search:
 
     def _enqueue_starts(self) -> None:
         space, population = self.settings.space, self.settings.search.population
+        low, high = space.levels
         starts = [
             space.start_parameters(family, level)
             for level in START_LEVELS for family in space.families
+            if low <= level < high or level == high == START_LEVELS[-1]
         ]  # fmt: skip
         for parameters in starts[: population // 2]:
             self.trials.study.enqueue_trial(parameters)
