@@ -1,7 +1,9 @@
 """``dse run``: search a study, then say what was found, where it lies, and what to type next."""
 
+import contextlib
 import pathlib
 import sys
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -11,54 +13,103 @@ from dse.specs.errors import SpecError
 
 Trials = Annotated[int | None, typer.Option(help="Trials in total; the study's if not given.")]
 Seed = Annotated[int | None, typer.Option(help="Seed; the study's if not given.")]
-Workers = Annotated[int, typer.Option(help="Processes; this release searches in one.")]
+Workers = Annotated[int | None, typer.Option(help="Processes of this machine that search.")]
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help=(
+            "Where workers of several machines share the study: postgresql://... or grpc://host:port."
+        ),
+    ),
+]
+Islands = Annotated[
+    int | None,
+    typer.Option(
+        help="Parts the study is cut into, each for one worker; one per family if not given."
+    ),
+]
 Folder = Annotated[
     str | None, typer.Option("-o", "--output", metavar="DIR", help="Run folder; runs/NAME.")
 ]
 TABLE_ROWS = 14
+ALONE = {"workers": 1, "storage": None, "islands": None}
 
 
 def run(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="Name or file of a study.")],
     trials: Trials = None,
     seed: Seed = None,
-    workers: Workers = 1,
+    workers: Workers = None,
+    storage: Storage = None,
+    islands: Islands = None,
     output: Folder = None,
     json: Json = False,
 ) -> None:
     """Search a study and write its run folder.
 
     dse run two-goals
+    dse run two-goals --workers 2
+    dse run two-goals --workers 8 --storage postgresql://dse@db/dse   (on each of several machines)
     """
-    if workers != 1:
-        raise SpecError("--workers", [f"{workers}: this release searches in one process"])
+    team = {"workers": 1 if workers is None else workers, "storage": storage, "islands": islands}
+    for name in ("workers", "islands"):
+        if team[name] is not None and team[name] < 1:
+            raise SpecError(f"--{name}", [f"{team[name]} must be at least 1"])
     from dse import compile_cache
     from dse.search import runs, settings
 
     compile_cache.enable()
     read = settings.read(study, trials=trials, seed=seed)
-    folder = runs.start(read, study, pathlib.Path(output) if output else None)
-    finish(folder, read, json)
+    place = pathlib.Path(output) if output else None
+    if team == ALONE:
+        finish(runs.start(read, study, place), read, json)
+        return
+    with answered():
+        from dse.search import workers as crews
+
+        folder = crews.start(read, study, place, team)
+    finish(folder, read, json, team)
 
 
-def finish(folder: Any, read: Any, as_json: bool) -> None:
-    """Search until the total is reached, then report; a question without an answer exits 3."""
-    from dse.search import study
-
+def finish(folder: Any, read: Any, as_json: bool, team: dict[str, Any] | None = None) -> None:
+    """Search until the total is reached, alone or with many workers, then report."""
     note(f"{read.name}: {read.search.trials:,} trials of {len(read.space.families)} chip families "
          f"on {read.model.title}, into {folder.folder}")  # fmt: skip
+    with answered(folder):
+        if team is None:
+            from dse.search import study
+
+            study.run(read, folder, _line)
+        else:
+            from dse.search import workers
+
+            workers.run(read, folder, team, _line)
+    report(folder, as_json)
+
+
+@contextlib.contextmanager
+def answered(folder: Any = None) -> Iterator[None]:
+    """A question without an answer exits 3, a search that stopped early 4, an interrupt 130."""
+    from dse.search import storage, study
+
+    goes_on = f"; go on with: dse study resume {folder.folder}" if folder else ""
     try:
-        study.run(read, folder, _line)
+        yield
     except study.Infeasible as error:
         print(f"dse: {error}", file=sys.stderr)
         raise typer.Exit(3) from None
+    except (storage.Lost, storage.Stopped) as error:
+        note(f"dse: stopped early: {error}{goes_on}")
+        raise typer.Exit(4) from None
     except KeyboardInterrupt:
+        if folder is None:
+            raise
         note(f"dse: interrupted and saved; go on with: dse study resume {folder.folder}")
         raise typer.Exit(130) from None
     finally:
         if sys.stderr.isatty():
             print(file=sys.stderr)
-    report(folder, as_json)
 
 
 def _line(progress: Any) -> None:

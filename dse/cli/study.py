@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from dse.cli.console import Json, emit, note
+from dse.cli.run import Storage, Workers
 from dse.specs.errors import SpecError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False,
@@ -64,6 +65,8 @@ def status(run: RunName, json: Json = False) -> None:
 def resume(
     run: RunName,
     trials: Annotated[int | None, typer.Option(help="Trials in total, these included.")] = None,
+    workers: Workers = None,
+    storage: Storage = None,
     json: Json = False,
 ) -> None:
     """Go on with a run until its total; refused where study, specs or package changed."""
@@ -77,7 +80,23 @@ def resume(
     runs.check_unchanged(found, settings)
     if trials is not None:
         settings = runs.with_total(found, settings, trials)
-    finish(found, settings, json)
+    finish(found, settings, json, _team(found, workers, storage))
+
+
+def _team(run: Any, workers: int | None, storage: str | None) -> dict[str, Any] | None:
+    """How many workers go on with a run, and where: as it was started, unless said otherwise."""
+    team = run.provenance.get("team")
+    if team is None:
+        if workers not in (None, 1) or storage is not None:
+            raise SpecError(run.name, ["the run was started in one process, and goes on in one; "
+                                       "many workers need a fresh run"])  # fmt: skip
+        return None
+    if workers is not None and workers < 1:
+        raise SpecError("--workers", [f"{workers} must be at least 1"])
+    if storage is not None and team["storage"] is None:
+        raise SpecError("--storage", ["the run's workers share its folder, not a storage"])
+    return {**team, "workers": workers or team["workers"],
+            "storage": storage or team["storage"]}  # fmt: skip
 
 
 @app.command()

@@ -17,6 +17,7 @@ import numpy as np
 from dse.estimate.step import Design, Scenario, estimate_step
 from dse.interpreter import Program
 from dse.resources import memory
+from dse.search import devices
 from dse.search.deployments import Grid, grid, placed
 from dse.search.settings import Settings
 from dse.search.space import Family
@@ -72,6 +73,7 @@ class Evaluator:
     def _rows(self, designs: np.ndarray, cut: list[tuple]) -> list[np.ndarray]:
         # A chip without axes still needs its rows, so the row number goes along.
         values = (jnp.arange(len(designs)), *(jnp.float32(column) for column in designs.T))
+        values = devices.spread(values)
         tiles = [self._compiled(values, tile, self.cut.common, self.given) for tile in cut]
         return [np.concatenate([np.asarray(part) for part in column], axis=1)
                 for column in zip(*tiles, strict=True)]  # fmt: skip
@@ -188,9 +190,10 @@ def single(tree):
 
 def _parts(designs: np.ndarray):
     """Designs in tiles of one height; the last is filled up by repeating its first."""
-    for start in range(0, len(designs), TILE_DESIGNS):
-        part = designs[start : start + TILE_DESIGNS]
-        missing = TILE_DESIGNS - len(part)
+    height = TILE_DESIGNS * devices.count()
+    for start in range(0, len(designs), height):
+        part = designs[start : start + height]
+        missing = height - len(part)
         yield np.concatenate([part, np.repeat(part[:1], missing, axis=0)]) if missing else part
 
 

@@ -39,29 +39,36 @@ class BufferedJournal(BaseJournalBackend):
             self._written = len(self._logs)
 
 
+def create(
+    storage,
+    name: str,
+    load_if_exists: bool = True,
+    objectives: Sequence[Objective] = TWO_GOALS,
+) -> optuna.Study:
+    """A study of some goals in a storage."""
+    study = optuna.create_study(
+        storage=storage,
+        study_name=name,
+        directions=[optuna.study.StudyDirection.MAXIMIZE] * len(objectives),
+        sampler=optuna.samplers.RandomSampler(seed=0),
+        load_if_exists=load_if_exists,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.set_metric_names([objective.log_name for objective in objectives])
+    return study
+
+
 class Trials:
     """The trials of a run: an in-memory study to ask and tell, and its journal."""
 
     def __init__(self, path: pathlib.Path, name: str, objectives: Sequence[Objective] = TWO_GOALS):
-        self._objectives = objectives
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._backend = BufferedJournal(path)
-        self._saved = self._study(JournalStorage(self._backend), name)
-        self.study = self._study(optuna.storages.InMemoryStorage(), name)
+        self._saved = create(JournalStorage(self._backend), name, objectives=objectives)
+        memory = optuna.storages.InMemoryStorage()
+        self.study = create(memory, name, objectives=objectives)
         self.study.add_trials(self._saved.get_trials(deepcopy=False))
-
-    def _study(self, storage, name: str) -> optuna.Study:
-        study = optuna.create_study(
-            storage=storage,
-            study_name=name,
-            directions=[optuna.study.StudyDirection.MAXIMIZE] * len(self._objectives),
-            sampler=optuna.samplers.RandomSampler(seed=0),
-            load_if_exists=True,
-        )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study.set_metric_names([objective.log_name for objective in self._objectives])
-        return study
 
     def __len__(self) -> int:
         return len(self.study.get_trials(deepcopy=False))

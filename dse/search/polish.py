@@ -18,6 +18,7 @@ import numpy as np
 import optax
 
 from dse.estimate.step import Design, estimate_step
+from dse.search import devices
 from dse.search.batch import Evaluator
 
 WIDTH = 512  # designs per call
@@ -129,9 +130,14 @@ class Polisher:
             filled = np.resize(rows, WIDTH)  # repeated, so that one shape is compiled
             priced = np.full((self.outputs, WIDTH), np.nan) if prices is None else prices[:, filled]
             found = self._compiled(
-                np.asarray(shares[filled].T, np.float32),
-                (self.evaluator.deployments(points[filled]), self.evaluator.cut.common),
-                tuple(np.asarray(part, np.float32) for part in (*aims.of(filled), priced)),
+                devices.spread(np.asarray(shares[filled].T, np.float32)),
+                (
+                    devices.spread(self.evaluator.deployments(points[filled])),
+                    self.evaluator.cut.common,
+                ),
+                devices.spread(
+                    tuple(np.asarray(part, np.float32) for part in (*aims.of(filled), priced))
+                ),
                 (np.int32(pace.steps), *map(np.float32, (pace.rate, *exponents))),
                 self.evaluator.given,
             )

@@ -33,6 +33,13 @@ THIN_DRAWN = 0.02  # log10 of both goals, for curves that are only looked at
 SCHEMA = "dse.run/1"
 
 
+def fresh_state() -> dict[str, Any]:
+    """The state of a search that has not begun."""
+    return {"schema": SCHEMA, "generations": 0, "trials": 0, "feasible": 0, "evaluations": 0,
+            "seconds": 0.0, "hypervolume": [], "stalled": 0, "converged": False,
+            "journal_bytes": 0}  # fmt: skip
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
     """One run folder."""
@@ -58,16 +65,18 @@ class Run:
     def state(self) -> dict[str, Any]:
         """What was saved last."""
         path = self.folder / "state.json"
-        if not path.is_file():
-            return {"schema": SCHEMA, "generations": 0, "trials": 0, "feasible": 0,
-                    "evaluations": 0, "seconds": 0.0, "hypervolume": [],
-                    "stalled": 0, "converged": False, "journal_bytes": 0}  # fmt: skip
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(path.read_text("utf-8")) if path.is_file() else fresh_state()
 
     @property
     def provenance(self) -> dict[str, Any]:
         """How the run came about."""
         return json.loads((self.folder / "provenance.json").read_text("utf-8"))
+
+    def trials(self, name: str, objectives) -> Any:
+        """The trials so far, in memory and in the journal."""
+        from dse.search.journal import Trials  # Optuna, which readers of runs do without
+
+        return Trials(self.journal, name, objectives)
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -224,7 +233,7 @@ def start(settings: Settings, given: str, folder: pathlib.Path | None = None) ->
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(folder)
     shutil.copyfile(settings.path, folder / "study.toml")
-    write_json(folder / "provenance.json", _provenance(settings, given))
+    write_json(folder / "provenance.json", provenance_of(settings, given))
     return run
 
 
@@ -236,7 +245,8 @@ def _free(folder: pathlib.Path) -> pathlib.Path:
     return free
 
 
-def _provenance(settings: Settings, given: str) -> dict[str, Any]:
+def provenance_of(settings: Settings, given: str) -> dict[str, Any]:
+    """What a run is of, and how it was started."""
     grid = {name: list(values) for name, values in settings.deployment.items()}
     families = [{"name": f.name, "base": f.base, "choices": dict(f.choices)}
                 for f in settings.space.families]  # fmt: skip

@@ -136,6 +136,7 @@ class Space:
     families: tuple[Family, ...]
     parameters: tuple[Axis, ...]
     choices: tuple[tuple[str, tuple[str, ...]], ...]  # categorical path -> values
+    levels: tuple[float, float] = (0.0, 1.0)  # the part of each front that is asked for
 
     @functools.cached_property
     def by_name(self) -> dict[str, Family]:
@@ -171,7 +172,12 @@ class Space:
                 found[axis.name] = d.IntDistribution(int(axis.low), int(axis.high), log=axis.log)
             else:
                 found[axis.name] = d.FloatDistribution(axis.low, axis.high, log=axis.log)
-        return found | {SERVE_LEVEL: d.FloatDistribution(0.0, 1.0)}
+        return found | {SERVE_LEVEL: d.FloatDistribution(*self.levels)}
+
+    def part(self, names: Sequence[str], levels: tuple[float, float]) -> "Space":
+        """Some families of the space, and of their fronts the part between two levels."""
+        families = tuple(family for family in self.families if family.name in names)
+        return Space(families, parameters_of(families), offered_by(families), levels)
 
     def start_parameters(self, family: Family, serve_level: float) -> dict[str, Any]:
         """Parameters of a family's chip as its file states it."""
@@ -189,7 +195,8 @@ class Space:
         if len({f.base for f in self.families}) > 1:
             found[FAMILY] = family.base
         chosen = {path: values[0] for path, values in self.choices} | dict(family.choices)
-        return found | chosen | {SERVE_LEVEL: serve_level}
+        low, high = self.levels
+        return found | chosen | {SERVE_LEVEL: min(max(serve_level, low), high)}
 
 
 def choice_word(path: str) -> str:
@@ -258,3 +265,18 @@ def settled(hardware: HardwareSpec) -> HardwareSpec:
         return hardware
     limit = logic.clock_limit_hz(hardware, logic.voltage_v(hardware))
     return dataclasses.replace(hardware, clock_hz=jnp.minimum(hardware.clock_hz, limit))
+
+
+def parameters_of(families: Sequence[Family]) -> tuple[Axis, ...]:
+    """The parameters of some families, each once."""
+    found: dict[str, Axis] = {}
+    for family in families:
+        found |= {axis.name: axis for axis in family.axes if axis.name not in found}
+    return tuple(found.values())
+
+
+def offered_by(families: Sequence[Family]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The values of each categorical choice that some family makes."""
+    paths = dict.fromkeys(path for family in families for path, _ in family.choices)
+    return tuple((p, tuple(dict.fromkeys(v for f in families for q, v in f.choices if q == p)))
+                 for p in paths)  # fmt: skip

@@ -64,10 +64,7 @@ def run(
     if search.state["trials"] == 0:
         search.look_first()
     try:
-        if search.refines and search.state["trials"] == 0:
-            search.gradient_phase()
-        while search.goes_on():
-            search.generation()
+        search.to_its_end()
     finally:
         if search.state["trials"]:
             folder.write_front(settings, search.archive, search.evaluators, search.state)
@@ -79,7 +76,7 @@ class Search:
     def __init__(
         self,
         settings: Settings,
-        folder: runs.Run,
+        folder: Any,  # where it is saved: a run folder, or an island's part of a shared study
         report: Callable[[Progress], None] | None = None,
         refine: bool = False,
     ):
@@ -87,7 +84,7 @@ class Search:
         self.folder = folder
         self.refines = refine or settings.search.sampler in samplers.REFINED
         self.state = folder.recover()
-        self.trials = Trials(folder.journal, settings.name, settings.objectives)
+        self.trials: Trials = folder.trials(settings.name, settings.objectives)
         self.archive = Archive(settings.reference_point)
         self.evaluators = batch.evaluators(settings)
         self.polishers = (
@@ -107,31 +104,25 @@ class Search:
 
     def _enqueue_starts(self) -> None:
         space, population = self.settings.space, self.settings.search.population
+        low, high = space.levels
         starts = [
             space.start_parameters(family, level)
             for level in START_LEVELS for family in space.families
+            if low <= level < high or level == high == START_LEVELS[-1]
         ]  # fmt: skip
         for parameters in starts[: population // 2]:
             self.trials.study.enqueue_trial(parameters)
 
     def look_first(self) -> None:
         """Random designs of every family: is anything feasible, and if not, what forbids it?"""
-        rng = np.random.default_rng(self.settings.search.seed)
-        each = -(-SAMPLES_BEFORE // len(self.evaluators))
-        blockers: Counter = Counter()
-        for evaluator in self.evaluators.values():
-            family = evaluator.family
-            designs = family.from_unit_cube(rng.uniform(size=(each, len(family.axes))))
-            designs = np.concatenate([designs, [family.start]])
-            for start in range(0, len(designs), batch.TILE_DESIGNS):
-                part = designs[start : start + batch.TILE_DESIGNS]
-                outcome = evaluator(part)
-                for index in range(len(part)):
-                    found = swept(outcome, index, self.settings, level=0.0)
-                    if len(found.front):
-                        return
-                    blockers[blocker(evaluator, outcome, index, found, self.settings)] += 1
-        raise Infeasible(what_forbids(blockers, self.settings))
+        look_first(self.settings, self.evaluators)
+
+    def to_its_end(self) -> None:
+        """The gradient phase where there is one, then generations while another is due."""
+        if self.refines and self.state["trials"] == 0:
+            self.gradient_phase()
+        while self.goes_on():
+            self.generation()
 
     # --- the gradient phase ----------------------------------------------------------------------
 
@@ -327,6 +318,29 @@ class Search:
         self._report(Progress(phase, state["trials"], total, state["feasible"] / trials,
                               len(held.rows), held.hypervolume, held.hypervolume - before, rate,
                               left))  # fmt: skip
+
+
+def look_first(settings: Settings, evaluators: dict[str, Evaluator]) -> None:
+    """Random designs of every family.
+
+    Raises:
+        Infeasible: none keeps its limits; the message says which limits forbid it.
+    """
+    rng = np.random.default_rng(settings.search.seed)
+    each = -(-SAMPLES_BEFORE // len(evaluators))
+    blockers: Counter = Counter()
+    for evaluator in evaluators.values():
+        family = evaluator.family
+        designs = family.from_unit_cube(rng.uniform(size=(each, len(family.axes))))
+        designs = np.concatenate([designs, [family.start]])
+        for start in range(0, len(designs), batch.TILE_DESIGNS):
+            outcome = evaluator(designs[start : start + batch.TILE_DESIGNS])
+            for index in range(len(outcome.limit_margin)):
+                found = swept(outcome, index, settings, level=0.0)
+                if len(found.front):
+                    return
+                blockers[blocker(evaluator, outcome, index, found, settings)] += 1
+    raise Infeasible(what_forbids(blockers, settings))
 
 
 def _spread(found: Archive, most: int) -> list[Row]:

@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 
-from dse.search import runs, settings, study
+from dse.search import runs, settings, storage, study
 from dse.specs import library
+from tests.search import postgres
 
 STUDY = """
 name = "tiny"
@@ -101,3 +102,15 @@ def runner(study_file):
 @pytest.fixture(scope="session")
 def done(finished):
     return finished
+
+
+@pytest.fixture(scope="session")
+def postgres_url():
+    """A database of a private PostgreSQL; tests share it, each with studies of its own name."""
+    pytest.importorskip("psycopg", reason="needs psycopg: pip install 'dse[distributed]'")
+    programs = postgres.binaries()
+    if programs is None:
+        pytest.skip("no PostgreSQL: initdb is neither on PATH nor under /usr/lib/postgresql")
+    with postgres.server(programs) as url:
+        storage.close(storage.at(url))  # Optuna's tables, once for all tests
+        yield url

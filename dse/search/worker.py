@@ -1,0 +1,180 @@
+"""One worker: a process that searches islands of a shared study until none waits."""
+
+import contextlib
+import multiprocessing
+import signal
+import sys
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+from optuna.trial import FrozenTrial, TrialState
+
+from dse import compile_cache
+from dse.search import islands, journal, runs, storage, study
+from dse.search.archive import Row
+from dse.search.settings import OBJECTIVES, Settings
+from dse.search.shared import Heart, Shared, Superseded, Ticket
+from dse.search.space import FAMILY
+
+DONE, FAILED, STORAGE_LOST, INTERRUPTED = 0, 1, 4, 130
+
+
+class IslandTrials:
+    """The trials of an island, in memory."""
+
+    def __init__(self, name: str, trials: list[FrozenTrial]):
+        self.study = journal.create(optuna.storages.InMemoryStorage(), name)
+        self.study.add_trials(trials)
+
+    def __len__(self) -> int:
+        return len(self.study.get_trials(deepcopy=False))
+
+
+class IslandFolder:
+    """What a search saves to where it is an island: its part of the shared study."""
+
+    def __init__(self, shared: Shared, ticket: Ticket, whole: Settings, part: Settings):
+        self._shared, self._ticket = shared, ticket
+        self._whole, self._part = whole, part
+        self._stored = shared.view().of_island(ticket.island)
+        self._saved = len(self._stored)
+
+    def recover(self) -> dict[str, Any]:
+        """The state of the island; counts are those of the trials that arrived."""
+        state = runs.fresh_state() | self._shared.state_of(self._ticket.island)
+        feasible = [all(m <= 0 for m in trial.constraints.values()) for trial in self._stored]
+        return state | {"trials": len(feasible), "feasible": sum(feasible)}
+
+    def trials(self, name: str, _objectives=None) -> IslandTrials:
+        """The island's trials so far, in the parameters of its part of the space."""
+        distributions = self._part.space.distributions()
+        return IslandTrials(name, [_in_part(trial, distributions) for trial in self._stored])
+
+    def competed(self, settings: Settings) -> tuple[np.ndarray, list[Row]]:
+        """Log10 of both goals of what competed, and where it is from."""
+        return competed(self._stored, settings)
+
+    def save(self, state: dict[str, Any], tables: list[pd.DataFrame], trials: IslandTrials) -> None:
+        """Add the trials since the last call to the shared study."""
+        state["generations"] += 1
+        told = trials.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        designs = {int(table["trial"].iloc[0]): table for table in tables}
+        new = [self._in_whole(trial, designs.get(trial.number)) for trial in told[self._saved :]]
+        with storage.answering():
+            self._shared.save(self._ticket, new, state)
+        self._saved = len(told)
+        parent = multiprocessing.parent_process()
+        if parent is not None and not parent.is_alive():
+            raise KeyboardInterrupt
+
+    def _in_whole(self, trial: FrozenTrial, table: pd.DataFrame | None) -> FrozenTrial:
+        """A trial as the shared study holds it: with its family, island and designs."""
+        family, _ = self._part.space.values_of(trial.params)
+        distributions = self._whole.space.distributions()
+        parameters = dict(trial.params)
+        if FAMILY in distributions:
+            parameters[FAMILY] = family.base
+        designs = {} if table is None else {
+            name: table[name].tolist() for name in ("point", *OBJECTIVES)
+        }  # fmt: skip
+        point = int(trial.user_attrs["design"].partition(".")[2])
+        return optuna.trial.create_trial(
+            params=parameters,
+            distributions={name: distributions[name] for name in parameters},
+            values=trial.values,
+            constraints=trial.constraints,
+            user_attrs={"island": self._ticket.island, "family": family.name,
+                        "point": point, "designs": designs},
+            system_attrs=_own(trial.system_attrs),
+        )  # fmt: skip
+
+
+def _in_part(trial: FrozenTrial, distributions: dict[str, Any]) -> FrozenTrial:
+    return optuna.trial.create_trial(
+        params={name: trial.params[name] for name in distributions},
+        distributions=distributions,
+        values=trial.values,
+        constraints=trial.constraints,
+        user_attrs={"design": f"{trial.number}.{trial.user_attrs['point']}"},
+        system_attrs=_own(trial.system_attrs),
+    )
+
+
+def _own(attrs: dict[str, Any]) -> dict[str, Any]:
+    """What samplers keep with a trial, without what Optuna keeps its constraints in."""
+    return {key: value for key, value in attrs.items() if ":generation" in key}
+
+
+def competed(trials: list[FrozenTrial], settings: Settings) -> tuple[np.ndarray, list[Row]]:
+    """Log10 of both goals of every design of shared trials, and where each is from."""
+    points, rows = [np.empty((0, len(OBJECTIVES)))], []
+    for trial in trials:
+        designs = trial.user_attrs["designs"]
+        if not designs:
+            continue
+        family = settings.space.by_name[trial.user_attrs["family"]]
+        values = tuple(float(trial.params[axis.name]) for axis in family.axes)
+        rows += [Row(trial.number, family.name, values, point) for point in designs["point"]]
+        points.append(np.log10(np.array([designs[name] for name in OBJECTIVES]).T))
+    return np.concatenate(points), rows
+
+
+# --- the process ----------------------------------------------------------------------------------
+
+
+def work(settings: Settings, place: str) -> None:
+    """Search islands of the shared study at a place until none waits; ends the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it and says so to all
+    signal.signal(signal.SIGTERM, _interrupt)
+    code = DONE
+    try:
+        compile_cache.enable()
+        with storage.answering():
+            joined = Shared(place, settings.name)
+            joined.join()
+            while (ticket := joined.take()) is not None:
+                search_island(joined, ticket, settings)
+            joined.close()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except storage.Lost as error:
+        code = STORAGE_LOST
+        _say(f"the storage does not answer: {error}")
+    except Exception as error:
+        code = FAILED
+        _say(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+    sys.exit(code)
+
+
+def search_island(joined: Shared, ticket: Ticket, settings: Settings) -> None:
+    """Search one island to its end; what stops that leaves it to another worker."""
+    count = joined.islands
+    island = islands.cut(settings, count)[ticket.island]
+    part = islands.settings_of(settings, island, count)
+    try:
+        with Heart(joined, ticket):
+            folder = IslandFolder(joined, ticket, settings, part)
+            study.Search(part, folder).to_its_end()
+        joined.finish(ticket)
+    except Superseded:
+        return
+    except BaseException:
+        _left(joined, ticket)
+        raise
+
+
+def _left(joined: Shared, ticket: Ticket) -> None:
+    # Where the storage is gone, or the ticket, others will see that this worker is silent.
+    with contextlib.suppress(Exception):
+        joined.release(ticket)
+
+
+def _interrupt(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+    raise KeyboardInterrupt
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"dse: a worker stopped: {message}\n")
