@@ -23,6 +23,10 @@ class Metric:
     of: Callable[[Estimate], Scalar]
     unit: str | None = None  # where the name's suffix does not say it
 
+    def __reduce__(self):
+        # By name, since its function has none: settings go to other processes.
+        return METRICS.__getitem__, (self.name,)
+
     @property
     def stem(self) -> str:
         """The name without its unit: what constraints are called."""
