@@ -220,9 +220,16 @@ def test_a_run_of_one_process_goes_on_in_one(copied, capsys):
     assert "in one process" in capsys.readouterr().err
 
 
-def test_a_password_is_not_written_down(tmp_path):
-    said = workers.stored(team(2, "postgresql://dse:secret@db/dse"))
-    assert said["storage"] == "postgresql://dse@db/dse"
+@pytest.mark.parametrize(
+    "url", ["postgresql://dse:secret@db/dse", "postgresql://dse@db/dse?password=secret&sslmode=a"]
+)
+def test_a_password_is_not_written_down(url, tmp_path, monkeypatch):
+    file, read = named(tmp_path, "discreet", trials=8)
+    monkeypatch.setattr(workers, "_opened", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(sys, "argv", ["dse", "run", "discreet", "--storage", url])
+    run = workers.start(read, str(file), tmp_path / "run", team(2, url))
+    assert "dse@db/dse" in run.provenance["command"]
+    assert "secret" not in (run.folder / "provenance.json").read_text()
 
 
 def test_optunas_proxy_serves_a_study_as_the_database_behind_it_does(postgres_url, tmp_path):
