@@ -4,9 +4,9 @@
     python benchmarks/workers.py --study two-goals --trials 1500 --workers 1 2 4
 
 Without a storage, workers share the journal of their run folder. Each run is a study of its own
-name. CPU seconds are those of the command and its workers together, and of the busiest of them, which
-is the least that a machine with a core for each would take. "Twice" are trials whose hardware, to six
-digits, another trial of the run has.
+name. CPU seconds are those of the command and its workers together, and of the busiest of them,
+which is the least that a machine with a core for each would take. "Twice" are trials whose
+hardware, to six digits, another trial of the run has.
 """
 
 import argparse
