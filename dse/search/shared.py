@@ -97,6 +97,12 @@ class Shared:
         """Leave the storage."""
         storage.close(self.storage)
 
+    def __enter__(self) -> "Shared":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     # --- opening and joining ---------------------------------------------------------------------
 
     def open(self, settings: Settings, islands: int | None, usual: int) -> int:

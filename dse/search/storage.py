@@ -7,6 +7,7 @@ Without a URL, workers of one machine share the journal file of their run folder
 import contextlib
 import importlib.util
 import pathlib
+import re
 import time
 import urllib.parse
 from collections.abc import Iterator
@@ -156,7 +157,7 @@ def _first_line(error: BaseException) -> str:
 
 def shown(url: str) -> str:
     """A URL without its password."""
-    kind, separator, rest = url.partition("://")
+    kind, separator, rest = re.sub(r"(password=)[^&]*", r"\1...", url).partition("://")
     user, at, place = rest.rpartition("@")
     return f"{kind}{separator}{user.partition(':')[0]}{at}{place}"
 

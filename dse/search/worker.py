@@ -131,12 +131,10 @@ def work(settings: Settings, place: str) -> None:
     code = DONE
     try:
         compile_cache.enable()
-        with storage.answering():
-            joined = Shared(place, settings.name)
+        with storage.answering(), Shared(place, settings.name) as joined:
             joined.join()
             while (ticket := joined.take()) is not None:
                 search_island(joined, ticket, settings)
-            joined.close()
     except KeyboardInterrupt:
         code = INTERRUPTED
     except storage.Lost as error:

@@ -53,10 +53,13 @@ def start(settings: Settings, given: str, folder: pathlib.Path | None, said: dic
     if names != OBJECTIVES:
         raise SpecError("--workers", [f"shared studies search {' and '.join(OBJECTIVES)} only"])
     if said["storage"] is not None:
-        with storage.answering():
-            _opened(settings, said["storage"], said).close()
+        with storage.answering(), _opened(settings, said["storage"], said):
+            pass  # it answers, and holds this study: only now a folder is made
     run = runs.start(settings, given, folder)
-    runs.write_json(run.folder / "provenance.json", run.provenance | {"team": stored(said)})
+    then, url = run.provenance, said["storage"]
+    command = then["command"].replace(url, storage.shown(url)) if url else then["command"]
+    told = {"command": command, "team": stored(said)}
+    runs.write_json(run.folder / "provenance.json", then | told)
     return run
 
 
@@ -83,8 +86,8 @@ def run(settings: Settings, folder: runs.Run, said: dict[str, Any],
             if said["storage"] is None:
                 shared.reap(shared.view(), everyone=True)  # nobody else can be at a run folder
             crew = Crew(settings, folder, shared, report)
-            crew.search(place, said["workers"])
-            shared.close()
+            with shared:
+                crew.search(place, said["workers"])
     except storage.Lost as error:
         raise storage.Stopped(f"the storage does not answer: {error}") from None
 

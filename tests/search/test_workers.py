@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -41,6 +42,12 @@ def searched(file, read, folder, team, report=None):
 
 def team(count, url=None, islands=None):
     return {"workers": count, "storage": url, "islands": islands}
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch):
+    """Look at the shared study often, so that tests see searches this short on their way."""
+    monkeypatch.setattr(workers, "POLL_S", 0.05)
 
 
 @contextlib.contextmanager
@@ -108,7 +115,7 @@ def test_a_second_command_joins_and_ends_with_the_same_front(postgres_url, tmp_p
 
 
 def test_a_killed_worker_is_replaced_and_loses_a_generation_at_most(postgres_url, tmp_path):
-    file, read = named(tmp_path, "killed", trials=160, sampler="random")
+    file, read = named(tmp_path, "killed", trials=120, sampler="random")
     killed: list[int] = []
 
     def kill(progress):
@@ -129,13 +136,13 @@ def test_a_killed_worker_is_replaced_and_loses_a_generation_at_most(postgres_url
         trials = found.study.get_trials(deepcopy=False)
     assert sum(t.state == TrialState.FAIL for t in trials) == 1
     finished = [t for t in trials if t.state == TrialState.COMPLETE]
-    assert len(finished) == 160  # what it had saved counts, what it had not was searched again
+    assert len(finished) == 120  # what it had saved counts, what it had not was searched again
     assert len(set(built(finished))) >= 0.99 * len(finished)
-    assert run.front()["trials"] == 160
+    assert run.front()["trials"] == 120
 
 
 def test_an_interrupt_saves_and_another_number_of_workers_goes_on(tmp_path):
-    file, read = named(tmp_path, "local", trials=160)
+    file, read = named(tmp_path, "local", trials=120)
 
     def stop(progress):
         if progress.trials:
@@ -146,12 +153,12 @@ def test_an_interrupt_saves_and_another_number_of_workers_goes_on(tmp_path):
         searched(file, read, folder, team(2), stop)
     run = runs.Run(folder)
     before = run.state["trials"]
-    assert 0 < before < 160
+    assert 0 < before < 120
     assert run.front()["trials"] == before
     with joined(f"{storage.JOURNAL}{run.journal}", "local") as found:
         assert not found.view().of_state(TrialState.RUNNING)
     assert main(["study", "resume", str(folder), "--workers", "1", "--json"]) == 0
-    assert run.front()["trials"] == 160
+    assert run.front()["trials"] == 120
     table = pd.read_parquet(run.evaluated)
     assert not table["id"].duplicated().any()
 
@@ -213,6 +220,33 @@ def test_a_run_of_one_process_goes_on_in_one(copied, capsys):
     assert "in one process" in capsys.readouterr().err
 
 
-def test_a_password_is_not_written_down(tmp_path):
-    said = workers.stored(team(2, "postgresql://dse:secret@db/dse"))
-    assert said["storage"] == "postgresql://dse@db/dse"
+@pytest.mark.parametrize(
+    "url", ["postgresql://dse:secret@db/dse", "postgresql://dse@db/dse?password=secret&sslmode=a"]
+)
+def test_a_password_is_not_written_down(url, tmp_path, monkeypatch):
+    file, read = named(tmp_path, "discreet", trials=8)
+    monkeypatch.setattr(workers, "_opened", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(sys, "argv", ["dse", "run", "discreet", "--storage", url])
+    run = workers.start(read, str(file), tmp_path / "run", team(2, url))
+    assert "dse@db/dse" in run.provenance["command"]
+    assert "secret" not in (run.folder / "provenance.json").read_text()
+
+
+def test_optunas_proxy_serves_a_study_as_the_database_behind_it_does(postgres_url, tmp_path):
+    pytest.importorskip("grpc", reason="needs grpcio: pip install 'dse[distributed]'")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    serve = ("import sys; from dse.search import storage; import optuna; "
+             "optuna.storages.run_grpc_proxy_server(storage.at(sys.argv[1]), "
+             "host='127.0.0.1', port=int(sys.argv[2]))")  # fmt: skip
+    _, read = named(tmp_path, "proxied", trials=16)
+    with subprocess.Popen([sys.executable, "-c", serve, postgres_url, str(port)]) as process:
+        try:
+            one = alone(read, f"grpc://127.0.0.1:{port}", islands=2)
+            assert not one.view().unfinished
+            one.close()
+        finally:
+            process.terminate()
+    with joined(postgres_url, "proxied") as found:
+        assert len(found.view().finished) == 16
