@@ -108,8 +108,9 @@ def _chip_text(run: Any, identifier: str) -> str:
     settings = run.settings()
     flags = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in
                      design["deployment"].items())  # fmt: skip
-    goals = (f"{design['user_tokens_per_s']:.6g} user tokens/s, "
-             f"{design['system_tokens_per_s_per_w']:.6g} system tokens/s/W")  # fmt: skip
+    alone = design.get("scenarios", [design])[0]  # of several, the one the command evaluates
+    goals = (f"{alone['user_tokens_per_s']:.6g} user tokens/s, "
+             f"{alone['system_tokens_per_s_per_w']:.6g} system tokens/s/W")  # fmt: skip
     lines = [
         f"# {goals} at {settings.fidelity}, {settings.power_scope} power:",
         f"# dse eval FILE --model {settings.model.name} --workload {settings.workload.name} "

@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dse.estimate.step import Design, Scenario, estimate_step
+from dse.estimate.step import Design, Estimate, Scenario, estimate_step
 from dse.interpreter import Program
 from dse.resources import memory
 from dse.search import devices
-from dse.search.deployments import Grid, grid, placed
+from dse.search.deployments import Grid, grids, placed
 from dse.search.settings import Settings
 from dse.search.space import Family
 from dse.specs.deployment import Deployment
@@ -52,7 +52,8 @@ class Evaluator:
     def __init__(self, family: Family, settings: Settings, points: Grid | None = None):
         self.family = family
         self.settings = settings
-        self.grid = grid_of(family, settings) if points is None else points
+        self.grid = grids_of(family, settings)[0] if points is None else points
+        self.parts: tuple[Evaluator, ...] = (self,)  # one for each scenario
         self.limit_names: tuple[str, ...] = ()  # known once traced
         reserve = settings.workload.spec.reserve_fraction
         scenario = Scenario(settings.model.spec, self.grid.context, reserve)
@@ -83,13 +84,8 @@ class Evaluator:
         return jax.vmap(inner, (0, None, None, None))(values, tile, common, given)
 
     def _point(self, values, point, common, given):
-        spec, scenario = given
         settings = self.settings
-        hardware = self.family.with_values(values[1:], spec)
-        deployment = self.placed_on(hardware, point, common)
-        estimate = estimate_step(
-            Design(hardware, deployment), scenario, settings.fidelity, settings.power_scope
-        )
+        (estimate,) = self.estimates(values[1:], point, common, given)
         self.limit_names = tuple(estimate.limits)
         margins = jnp.stack([jnp.float32(limit.margin) for limit in estimate.limits.values()])
         return (
@@ -98,6 +94,14 @@ class Evaluator:
             margins.argmax(),
             *(constraint.metric.of(estimate) for constraint in settings.constraints),
         )
+
+    def estimates(self, values, varying, common, given, exponent=None) -> list[Estimate]:
+        """The estimate of a design, traced; of a study of several scenarios one for each."""
+        spec, scenario = given
+        hardware = self.family.with_values(values, spec)
+        design = Design(hardware, self.placed_on(hardware, varying, common))
+        words = self.settings.fidelity, self.settings.power_scope
+        return [estimate_step(design, scenario, *words, exponent)]
 
     def some(self, points: np.ndarray) -> "Some":
         """A part of the grid, cut once for many sweeps."""
@@ -122,21 +126,26 @@ class Evaluator:
 
 
 def evaluators(settings: Settings) -> dict[str, Evaluator]:
-    """One evaluator per family; families with equal formats and bounds share their grid."""
-    grids: dict[Any, Grid] = {}
-    found = {}
+    """One evaluator per family; families with equal formats and bounds share their grids."""
+    from dse.search.together import Together
+
+    made: dict[Any, list[Grid]] = {}
+    found: dict[str, Evaluator] = {}
     for family in settings.space.families:
         key = (tuple(family.loaded.spec.compute), *known_bounds(family, settings).items())
-        if key not in grids:
-            grids[key] = grid_of(family, settings)
-        found[family.name] = Evaluator(family, settings, grids[key])
+        if key not in made:
+            made[key] = grids_of(family, settings)
+        parts = {s.name: Evaluator(family, settings.alone(s), points)
+                 for s, points in zip(settings.scenarios, made[key], strict=True)}  # fmt: skip
+        one = next(iter(parts.values()))
+        found[family.name] = one if len(parts) == 1 else Together(parts, settings)
     return found
 
 
-def grid_of(family: Family, settings: Settings) -> Grid:
-    """The deployment grid of a family."""
-    return grid(family.loaded.spec, settings.model.spec, settings.workload.spec,
-                settings.deployment, known_bounds(family, settings))  # fmt: skip
+def grids_of(family: Family, settings: Settings) -> list[Grid]:
+    """The deployment grid of a family, for each scenario."""
+    pairs = [(s.model.spec, s.workload.spec) for s in settings.scenarios]
+    return grids(family.loaded.spec, pairs, settings.deployment, known_bounds(family, settings))
 
 
 def known_bounds(family: Family, settings: Settings) -> dict[str, float]:

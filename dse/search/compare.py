@@ -8,7 +8,7 @@ import numpy as np
 from dse.metrics import METRICS
 from dse.search import confirm, deployments
 from dse.search.archive import nondominated
-from dse.search.goals import OBJECTIVES, goals_of
+from dse.search.goals import OBJECTIVES, Objective, goals_of
 from dse.search.settings import Settings
 from dse.specs import load
 
@@ -21,15 +21,19 @@ def curve(chip: load.Loaded, settings: Settings) -> dict[str, Any]:
     """
     up = chip.spec.link.get("scale_up")
     domain = 1.0 if up is None else float(up.chips)
-    grid = deployments.grid(chip.spec, settings.model.spec, settings.workload.spec,
-                            settings.deployment, {"chips": domain})  # fmt: skip
+    pairs = [(s.model.spec, s.workload.spec) for s in settings.scenarios]
+    grids = deployments.grids(chip.spec, pairs, settings.deployment, {"chips": domain})
+    grid = grids[0]
     found = {"chip": chip.name, "title": chip.title, "chips_in_domain": domain, "points": []}
-    estimate = confirm.on_grid(chip.spec, grid, settings)
-    count = len(grid)
+    estimates = [confirm.on_grid(chip.spec, points, settings.alone(scenario))
+                 for points, scenario in zip(grids, settings.scenarios, strict=True)]  # fmt: skip
+    estimate, count = estimates[0], len(grid)
     names = dict.fromkeys((*OBJECTIVES, *(o.name for o in settings.objectives)))
-    columns = {name: confirm.column(METRICS[name].of(estimate), count) for name in names}
+    columns = {name: confirm.goal_on_grid(Objective(METRICS[name]), estimates, count, settings)
+               for name in names}  # fmt: skip
     goals = goals_of(settings.objectives, [columns[o.name] for o in settings.objectives])
-    good = np.flatnonzero(confirm.fits(estimate, count) & np.isfinite(goals).all(axis=1))
+    fits = np.all([confirm.fits(each, count) for each in estimates], axis=0)
+    good = np.flatnonzero(fits & np.isfinite(goals).all(axis=1))
     best = good[nondominated(goals[good])]
     for index in best[np.argsort(columns[OBJECTIVES[0]][best])]:
         choice = grid.choices[index]

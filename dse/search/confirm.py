@@ -16,6 +16,7 @@ from dse.estimate.output import TOLERANCE
 from dse.estimate.prepare import Choices, format_names
 from dse.estimate.step import Design, Estimate, Scenario, estimate_step
 from dse.search.deployments import Grid, placed
+from dse.search.goals import Objective
 from dse.search.settings import Settings
 from dse.search.space import Family
 from dse.specs.hardware import HardwareSpec
@@ -80,6 +81,15 @@ def column(leaf, count: int) -> np.ndarray:
     """The first entries of a leaf, repeated where it is a scalar."""
     values = np.asarray(leaf, float)
     return np.full(count, float(values)) if values.ndim == 0 else values[:count]
+
+
+def goal_on_grid(
+    objective: Objective, estimates: Sequence[Estimate], count: int, settings: Settings
+) -> np.ndarray:
+    """A metric at the first points of a grid, combined over the scenarios."""
+    with jax.enable_x64(True), np.errstate(all="ignore"):
+        values = [column(objective.metric.of(estimate), count) for estimate in estimates]
+        return np.asarray(settings.combination.goal(objective, values), float)
 
 
 def fits(estimate: Estimate, count: int) -> np.ndarray:

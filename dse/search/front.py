@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 import pandas as pd
 
@@ -47,10 +48,7 @@ def front_of(name: str, settings: Settings, archive: Archive, evaluators, state)
         "study": settings.name,
         "run": name,
         "about": settings.about,
-        "model": settings.model.name,
-        "model_title": settings.model.title,
-        "workload": settings.workload.name,
-        "workload_title": settings.workload.title,
+        **_named(settings),
         "fidelity": settings.fidelity,
         "power_scope": settings.power_scope,
         "seed": settings.search.seed,
@@ -69,6 +67,26 @@ def front_of(name: str, settings: Settings, archive: Archive, evaluators, state)
         "designs": designs,
         "compare": curves,
     }
+
+
+def _named(settings: Settings) -> dict[str, Any]:
+    """Models and workloads; of several also how they combine."""
+    models = dict.fromkeys((s.model.name, s.model.title) for s in settings.scenarios)
+    workloads = dict.fromkeys((s.workload.name, s.workload.title) for s in settings.scenarios)
+    named: dict[str, Any] = {
+        "model": ", ".join(name for name, _ in models),
+        "model_title": " and ".join(title for _, title in models),
+        "workload": ", ".join(name for name, _ in workloads),
+        "workload_title": " and ".join(title for _, title in workloads),
+    }
+    if len(settings.scenarios) > 1:
+        named["combine"] = settings.combination.combine
+        named["scenarios"] = [
+            {"scenario": s.name, "model": s.model.name, "workload": s.workload.name,
+             "weight": s.weight}
+            for s in settings.scenarios
+        ]  # fmt: skip
+    return named
 
 
 def _constraints(settings: Settings) -> dict[str, str]:
@@ -109,10 +127,11 @@ def _designs(settings: Settings, archive: Archive, evaluators) -> list[dict[str,
     for name, mine in of_family.items():
         evaluator = evaluators[name]
         pairs = [(row.values, evaluator.grid.choices[row.point]) for row in mine]
-        results = confirm.confirmed(evaluator.family, pairs, settings)
-        for row, (_, choices), result in zip(mine, pairs, results, strict=True):
-            if result["feasible"] and within(result, settings):
-                found.append(_design(row, evaluator.family, choices, result, settings))
+        results = zip(*(confirm.confirmed(evaluator.family, pairs, settings.alone(scenario))
+                        for scenario in settings.scenarios), strict=True)  # fmt: skip
+        for row, (_, choices), each in zip(mine, pairs, results, strict=True):
+            if all(result["feasible"] and within(result, settings) for result in each):
+                found.append(_design(row, evaluator.family, choices, each, settings))
     points = goals.points_of(settings.objectives, found)
     kept = [d for d, good in zip(found, archives.nondominated(points), strict=True) if good]
     return sorted(kept, key=lambda d: d[OBJECTIVES[0]])
@@ -139,7 +158,8 @@ def within(result: dict[str, Any], settings: Settings) -> bool:
     return all(c.margin(_used(result, c)) <= slack for c in settings.constraints)
 
 
-def _design(row: Row, family: Family, choices, result, settings: Settings) -> dict[str, Any]:
+def _design(row: Row, family: Family, choices, results, settings: Settings) -> dict[str, Any]:
+    result = _combined(results, settings)
     hardware = hardware_of(family, row.values)
     knobs = hardware["knobs"]
     deployment = {name: getattr(choices, name) for name in settings.deployment}
@@ -149,13 +169,48 @@ def _design(row: Row, family: Family, choices, result, settings: Settings) -> di
         "family": row.family,
         **{name: result[name] for name in KEPT},
         **{o.name: metric_of(result, o.name) for o in settings.objectives},
+        **_by_scenario(results, settings),
         "hardware": hardware,
         "deployment": deployment,
         "formats": {name: result[name] for name in ("weights", "kv", "activations")},
         "knobs_at_bounds": [f"{k['path']} {k['bound']}" for k in knobs if k["bound"]]
         + _grid_ends(deployment, settings),
-        "active_constraints": _active(result, settings),
+        "active_constraints": list(
+            dict.fromkeys(name for each in results for name in _active(each, settings))
+        ),
     }
+
+
+def _combined(results, settings: Settings) -> dict[str, Any]:
+    """One object of several scenarios: of the slowest, with the goals combined over all."""
+    if len(results) == 1:
+        return results[0]
+    found = dict(min(results, key=lambda result: result[OBJECTIVES[0]]))
+    for objective in dict.fromkeys((*goals.TWO_GOALS, *settings.objectives)):
+        values = [metric_of(result, objective.name) for result in results]
+        with jax.enable_x64(True):
+            found[objective.name] = float(settings.combination.goal(objective, values))
+    found["tpot_s"] = 1 / found["user_tokens_per_s"]
+    found["j_per_token"] = 1 / found["system_tokens_per_s_per_w"]
+    return found
+
+
+def _by_scenario(results, settings: Settings) -> dict[str, Any]:
+    """What a design does under each of several scenarios."""
+    if len(results) == 1:
+        return {}
+    names = dict.fromkeys(o.name for o in settings.objectives)
+    return {
+        "breakdowns_of": min(
+            zip(settings.scenarios, results, strict=True), key=lambda pair: pair[1][OBJECTIVES[0]]
+        )[0].name,
+        "scenarios": [
+            {"scenario": scenario.name, "model": scenario.model.name,
+             "workload": scenario.workload.name, **{name: result[name] for name in KEPT},
+             **{name: metric_of(result, name) for name in names}}
+            for scenario, result in zip(settings.scenarios, results, strict=True)
+        ],
+    }  # fmt: skip
 
 
 def hardware_of(family: Family, values) -> dict[str, Any]:

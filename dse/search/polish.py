@@ -17,7 +17,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from dse.estimate.step import Design, estimate_step
 from dse.search import devices
 from dse.search.batch import Evaluator
 
@@ -176,17 +175,14 @@ class Polisher:
 
     def _outputs(self, shares, points, given, exponent):
         """Goals as natural logarithms, then used over allowed likewise, ``[output, design]``."""
-        spec, scenario = given
         settings, family = self.evaluator.settings, self.evaluator.family
         values = [axis.relaxed(share) for axis, share in zip(family.axes, shares, strict=True)]
-        hardware = family.with_values(values, spec)
-        design = Design(hardware, self.evaluator.placed_on(hardware, *points))
-        estimate = estimate_step(
-            design, scenario, settings.fidelity, settings.power_scope, exponent
-        )
-        goals = [o.log(o.metric.of(estimate), jnp.log) for o in settings.objectives]
-        margins = [limit.margin for limit in estimate.limits.values()]
-        margins += [c.margin(c.metric.of(estimate)) for c in settings.constraints]
+        columns, common = points
+        found = self.evaluator.estimates(values, columns, common, given, exponent)
+        goals = [o.log(settings.combination.goal(o, [o.metric.of(e) for e in found], exponent),
+                       jnp.log) for o in settings.objectives]  # fmt: skip
+        margins = [limit.margin for e in found for limit in e.limits.values()]
+        margins += [c.margin(c.metric.of(e)) for e in found for c in settings.constraints]
         used = [jnp.log1p(jnp.maximum(margin, LEAST_MARGIN)) for margin in margins]
         count = shares.shape[1]
         return jnp.stack([jnp.broadcast_to(jnp.asarray(row, jnp.float32), (count,))

@@ -10,6 +10,7 @@ again over the whole grid, in float32 as the search does. Chips that enter a set
 float64 and the sets chosen again, until every chip in them is confirmed.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from dse.search import archive, batch, confirm, cover, staircase
 from dse.search.archive import THIN_STORED
 from dse.search.batch import TILE_DESIGNS, TOLERANCE, Evaluator
 from dse.search.front import hardware_of
+from dse.search.goals import TWO_GOALS
 from dse.search.runs import Run, model_changes
 from dse.search.settings import OBJECTIVES, Settings
 from dse.specs.schema import SpecError
@@ -138,13 +140,13 @@ def _confirmed(chip: Chip, evaluator: Evaluator, settings: Settings) -> Chip:
     """The chip with its curve over the whole grid in float64."""
     count = len(evaluator.grid)
     hardware = confirm.hardware_of(evaluator.family, chip.values)
-    estimate = confirm.on_grid(hardware, evaluator.grid, settings)
-    good = confirm.fits(estimate, count)
+    estimates = [confirm.on_grid(hardware, part.grid, part.settings) for part in evaluator.parts]
+    good = np.all([confirm.fits(estimate, count) for estimate in estimates], axis=0)
     with jax.enable_x64(True):
-        for constraint in settings.constraints:
+        for constraint, estimate in itertools.product(settings.constraints, estimates):
             used = confirm.column(constraint.metric.of(estimate), count)
             good &= constraint.margin(used) <= TOLERANCE_FLOAT64
-    goals = [confirm.column(getattr(estimate, name), count) for name in OBJECTIVES]
+    goals = [confirm.goal_on_grid(o, estimates, count, settings) for o in TWO_GOALS]
     return _curve(chip, np.stack(goals, axis=-1), good)
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from dse import metrics, units
-from dse.search import families, goals, space
+from dse.search import families, goals, scenarios, space
 from dse.search.deployments import FIELDS, axis_values
 from dse.search.goals import OBJECTIVES, Objective
+from dse.search.scenarios import Combination, Scenario
 from dse.specs import library, load
 from dse.specs.schema import SpecError, nearest
 
@@ -62,8 +63,8 @@ class Settings:
     path: pathlib.Path
     tree: dict
     space: space.Space
-    model: load.Loaded
-    workload: load.Loaded
+    scenarios: tuple[Scenario, ...]
+    combination: Combination  # of the scenarios
     compare: tuple[load.Loaded, ...]
     fidelity: str
     power_scope: str
@@ -72,6 +73,20 @@ class Settings:
     objectives: tuple[Objective, ...]
     reference_point: tuple[float, ...]  # of the goals: of what is minimized, the reciprocal
     search: Search
+
+    @property
+    def model(self) -> load.Loaded:
+        """The model, of several scenarios the first one's."""
+        return self.scenarios[0].model
+
+    @property
+    def workload(self) -> load.Loaded:
+        """The workload, of several scenarios the first one's."""
+        return self.scenarios[0].workload
+
+    def alone(self, scenario: Scenario) -> "Settings":
+        """The study of one of its scenarios."""
+        return dataclasses.replace(self, scenarios=(scenario,))
 
     @property
     def limit_names(self) -> tuple[str, ...]:
@@ -91,7 +106,8 @@ class Settings:
     def files(self) -> tuple[pathlib.Path, ...]:
         """Every spec file the study depends on."""
         loaded = [family.loaded for family in self.space.families]
-        loaded += [self.model, self.workload, *self.compare]
+        loaded += [part for s in self.scenarios for part in (s.model, s.workload)]
+        loaded += self.compare
         return tuple(dict.fromkeys(path for item in loaded for path in item.files))
 
 
@@ -114,8 +130,8 @@ def parse(
     problems: list[str] = []
     searched = _search(raw.search, trials, seed, problems)
     bases = [raw.hardware] if isinstance(raw.hardware, str) else raw.hardware
-    model = _loaded("models", raw.model, "model", problems)
-    workload = _loaded("workloads", raw.workload, "workload", problems)
+    models = _all_loaded("models", raw.model, "model", problems)
+    workloads = _all_loaded("workloads", raw.workload, "workload", problems)
     compare = [_loaded("chips", chip, "compare", problems) for chip in raw.compare]
     for key, known in (("fidelity", FIDELITIES), ("power_scope", POWER_SCOPES)):
         _known(key, getattr(raw, key), known, problems)
@@ -123,6 +139,7 @@ def parse(
     deployment = _deployment(raw.space.deployment, problems)
     constraints = _constraints(raw.constraints, problems)
     reference = goals.reference(raw.reference_point, objectives, problems)
+    cases, combination = scenarios.read(models, workloads, raw.scenarios, problems)
     searched_space = families.read(bases, raw.space, problems)
     if problems:
         raise SpecError(where, problems)
@@ -132,8 +149,8 @@ def parse(
         path=file.path,
         tree={**file.meta, **file.tree},
         space=searched_space,
-        model=model,
-        workload=workload,
+        scenarios=cases,
+        combination=combination,
         compare=tuple(compare),
         fidelity=raw.fidelity,
         power_scope=raw.power_scope,
@@ -161,6 +178,10 @@ def _form():
         hardware: dict[str, Any] = Field(default_factory=dict)
         deployment: dict[str, Any] = Field(default_factory=dict)
 
+    class ScenariosForm(Form):
+        combine: str = "worst"
+        weights: list[float] | None = None
+
     class SearchForm(Form):
         seed: int = Field(default=0, ge=0)
         trials: int = Field(default=1000, ge=1)
@@ -170,8 +191,9 @@ def _form():
 
     class StudyForm(Form):
         hardware: str | list[str]
-        model: str
-        workload: str
+        model: str | list[str]
+        workload: str | list[str]
+        scenarios: ScenariosForm = Field(default_factory=ScenariosForm)
         compare: list[str] = Field(default_factory=list)
         fidelity: str = "sol"
         power_scope: str = "system"
@@ -227,6 +249,15 @@ def _loaded(kind: str, name: str, key: str, problems: list[str]) -> Any:
     except SpecError as error:
         problems += [f"{key}: {problem}" for problem in error.problems]
         return None
+
+
+def _all_loaded(kind: str, given: str | list[str], key: str, problems: list[str]) -> list[Any]:
+    """The specs a key names: one or a list of different ones."""
+    names = [given] if isinstance(given, str) else given
+    if not names or len(set(names)) < len(names):
+        problems.append(f"{key}: {given!r}: wanted a name or a list of different ones")
+    found = [_loaded(kind, name, key, problems) for name in dict.fromkeys(names)]
+    return [loaded for loaded in found if loaded is not None]
 
 
 def _search(raw, trials: int | None, seed: int | None, problems: list[str]) -> Search:
