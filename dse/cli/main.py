@@ -34,6 +34,7 @@ VERBS = {
     "run": ("dse.cli.run:run", "Run a study."),
     "pareto": ("dse.cli.pareto:app", "Show, plot, export or compare the fronts of runs."),
     "portfolio": ("dse.cli.portfolio:portfolio", "Which few chips together cover a run's front."),
+    "gains": ("dse.cli.gains:gains", "What a run gained over real chips, and what carries it."),
     "study": ("dse.cli.study:app", "List, inspect, resume or remove runs."),
     "hw": ("dse.cli.specs:hardware", "List chips, show one with sources."),
     "model": ("dse.cli.specs:models", "List models, show one, import a config.json."),

@@ -17,6 +17,7 @@ REFERENCE_POINT = (10.0, 1e-3)
 FIDELITIES = ("sol", "calibrated")
 POWER_SCOPES = ("accelerator", "system", "facility")
 SAMPLER_NAMES = ("gradient", "nsga2", "nsga3", "tpe", "random", "qmc")
+_COMPARED = re.compile(r"^(?:(\d+)\s*x\s+)?(\S+)$")  # "16 x h100_sxm", or a name alone
 _LIMIT = re.compile(r"^\s*(<=|>=)\s*(.+?)\s*$")
 
 
@@ -72,6 +73,13 @@ class Settings:
     constraints: tuple[Constraint, ...]
     reference_point: tuple[float, float]
     search: Search
+    compare_chips: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    conventional: str | None = None  # a base chip of the space whose own front is searched too
+
+    @property
+    def conventional_families(self) -> list[str]:
+        """The families of the conventional arm."""
+        return [f.name for f in self.space.families if f.base == self.conventional]
 
     def bound(self, stem: str) -> float | None:
         """The upper limit on a metric, or None."""
@@ -109,9 +117,12 @@ def parse(
     bases = [raw.hardware] if isinstance(raw.hardware, str) else raw.hardware
     model = _loaded("models", raw.model, "model", problems)
     workload = _loaded("workloads", raw.workload, "workload", problems)
-    compare = [_loaded("chips", chip, "compare", problems) for chip in raw.compare]
+    counted = [_counted(text, problems) for text in raw.compare]
+    compare = [_loaded("chips", chip, "compare", problems) for chip, _ in counted]
     for key, known in (("fidelity", FIDELITIES), ("power_scope", POWER_SCOPES)):
         _known(key, getattr(raw, key), known, problems)
+    if raw.conventional is not None:
+        _known("conventional", raw.conventional, bases, problems)
     if list(raw.objectives) != list(OBJECTIVES):
         problems.append(f"objectives: this release searches {' and '.join(OBJECTIVES)}")
     deployment = _deployment(raw.space.deployment, problems)
@@ -135,6 +146,8 @@ def parse(
         constraints=constraints,
         reference_point=reference,
         search=searched,
+        compare_chips={chip: count for chip, count in counted if count is not None},
+        conventional=raw.conventional,
     )
 
 
@@ -166,6 +179,7 @@ def _form():
         model: str
         workload: str
         compare: list[str] = Field(default_factory=list)
+        conventional: str | None = None
         fidelity: str = "sol"
         power_scope: str = "system"
         objectives: list[str] = Field(default_factory=lambda: list(OBJECTIVES))
@@ -212,6 +226,15 @@ def _sentence(form, item: Mapping[str, Any]) -> str:
 def _known(key: str, word: str, known, problems: list[str]) -> None:
     if word not in known:
         problems.append(f"{key}: {word!r} is unknown{nearest(word, known)}")
+
+
+def _counted(text: str, problems: list[str]) -> tuple[str, float | None]:
+    """``16 x h100_sxm`` as a chip and how many; None: as many as one scale-up domain holds."""
+    match = _COMPARED.match(text)
+    if match is None or match[1] == "0":
+        problems.append(f"compare: {text!r}: wanted CHIP, or N x CHIP")
+        return text, None
+    return match[2], None if match[1] is None else float(match[1])
 
 
 def _loaded(kind: str, name: str, key: str, problems: list[str]) -> Any:
