@@ -86,7 +86,7 @@ def break_even(case: Case, path: str, target: Target) -> dict[str, Any]:
         return value >= target.value if target.at_least else value <= target.value
 
     now = bool(holds(1.0))
-    found = [crossing(holds, now, direction) for direction in (FARTHEST, 1 / FARTHEST)]
+    found = [_crossing(holds, now, direction) for direction in (FARTHEST, 1 / FARTHEST)]
     values = [None if factor is None else start * factor for factor in found]
     return {
         "path": full,
@@ -135,7 +135,7 @@ def _start(case: Case, path: str) -> tuple[str, float]:
     return full, chip.record[full].number
 
 
-def crossing(holds: Callable[[float], bool | None], now: bool, end: float) -> float | None:
+def _crossing(holds: Callable[[float], bool | None], now: bool, end: float) -> float | None:
     """The factor nearest to 1 on the way to ``end`` at which the answer turns.
 
     None if it never does, or the number may not go there.

@@ -35,48 +35,46 @@ def five_ways(found: dict[str, Any]) -> Table:
     """The gain over each baseline, five ways."""
     rows: dict[str, list[str]] = {}
     for base in found["baselines"]:
-        for name, cell in _ways(base, found["claim"]):
-            rows.setdefault(name, []).append(cell)
+        for name, ours, cell in _ways(base, found["claim"]):
+            rows.setdefault(name, [ours]).append(cell)
     titles = [_short(base["title"]) for base in found["baselines"]]
-    return tables.table("Gain over each baseline", ["", *titles],
+    return tables.table("Gain over each baseline", ["", "this run", *titles],
                         [(name, *cells) for name, cells in rows.items()])  # fmt: skip
 
 
 def _ways(base: dict[str, Any], claim: float):
-    yield "energy per token, best against best", _energy(base["energy"])
+    """(what, this run, ratio and baseline) of every row."""
+    yield "energy per token, best", *_energy(base["energy"])
     for item in base["energy_at_speed"]:
-        yield f"energy per token at {item[X]:,.0f} tok/s/user", _energy(item)
-    top = base["top_speed"]
-    yield "top user speed", _speed(top)
-    equal = base["speed_at_equal_energy"]
-    yield "user speed at the baseline's best energy", _speed(equal)
+        yield f"  at {item[X]:,.0f} tok/s/user", *_energy(item)
+    yield "top user speed, tok/s", *_speed(base["top_speed"])
+    _, cell = _speed(base["speed_at_equal_energy"])
+    yield "speed at its best energy, tok/s", "", cell
     for goal, word in GOALS.items():
         chance = base["chances"][goal]
-        low, high = (_times(chance[end]) for end in ("low", "high"))
-        yield f"{word} over the constants' ranges (5 to 95 %)", f"{low} to {high}"
-        yield f"  chance of at least {claim:g}x", f"{100 * chance['at_least_claim']:.0f} %"
+        ends = " to ".join(_times(chance[end]) for end in ("low", "high"))
+        yield f"{word}, 5 to 95 % of draws", "", ends
+        yield f"  chance of {claim:g}x in {word}", "", f"{100 * chance['at_least_claim']:.0f} %"
 
 
-def _energy(pair: dict[str, Any]) -> str:
-    shown = [tables.quantity(pair[side], "joule")
-             for side in ("ours_j_per_token", "theirs_j_per_token")]  # fmt: skip
-    return f"{_times(pair['ratio'])}  ({shown[0]}, {shown[1]})"
+def _energy(pair: dict[str, Any]) -> tuple[str, str]:
+    ours, theirs = (tables.quantity(pair[side], "joule")
+                    for side in ("ours_j_per_token", "theirs_j_per_token"))  # fmt: skip
+    return ours, f"{_times(pair['ratio'])} ({theirs})"
 
 
-def _speed(pair: dict[str, Any]) -> str:
-    shown = [tables.quantity(pair[side], None, 4)
-             for side in ("ours_tokens_per_s", "theirs_tokens_per_s")]  # fmt: skip
-    return f"{_times(pair['ratio'])}  ({shown[0]}, {shown[1]} tok/s)"
+def _speed(pair: dict[str, Any]) -> tuple[str, str]:
+    ours, theirs = (tables.quantity(pair[side], None, 4)
+                    for side in ("ours_tokens_per_s", "theirs_tokens_per_s"))  # fmt: skip
+    return ours, f"{_times(pair['ratio'])} ({theirs})"
 
 
 def _times(ratio: float | None) -> str:
-    if ratio is None:
-        return "-"
-    return f"{ratio:.1f}x" if ratio < 100 else f"{ratio:,.0f}x"
+    return "-" if ratio is None else f"{ratio:.3g}x"
 
 
 def _short(title: str) -> str:
-    return title.removeprefix("NVIDIA ").replace(" (per GPU)", "")
+    return title.replace("NVIDIA ", "").replace(" (per GPU)", "")
 
 
 def reading(found: dict[str, Any]) -> Text:
@@ -87,8 +85,8 @@ def reading(found: dict[str, Any]) -> Text:
         f" As found, the two decoders keep their limits in {within[0]:.0%} and {within[1]:.0%} of "
         "the draws; a design for other constants would differ.")  # fmt: skip
     return Text(
-        "In brackets: this run, the baseline. A dash: one side serves no user that fast, or spends "
-        "more at any speed. Ranges draw constants in pairs, designs and deployments held." + kept
+        "In brackets: the baseline. A dash: one side serves no user that fast, or spends more at "
+        "any speed. Ranges draw constants in pairs, designs and deployments held." + kept
     )
 
 
@@ -187,8 +185,8 @@ def _taken(item: dict[str, Any]) -> Table:
     rows = [("as found", shown(item["value"]), "", "")]
     rows += [(rung["without"], shown(rung["value"]), _times(rung["factor"]), rung["how"])
              for rung in item["rungs"]]  # fmt: skip
-    return tables.table(f"{word} without one technology at a time",
-                        ("", "then", "worse by", "how"), rows)  # fmt: skip
+    title = f"{word} without one technology at a time (below 1x: better without)"
+    return tables.table(title, ("", "then", "worse by", "how"), rows)
 
 
 def break_even(found: dict[str, Any]) -> Table:

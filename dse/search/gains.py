@@ -84,8 +84,8 @@ def families_alone(run: Run, settings: Settings, evaluators) -> dict[str, list[d
 
 def _compared(front: dict[str, Any]) -> list[dict[str, Any]]:
     return [
-        {"name": curve["chip"], "title": curve["title"], "searched": False,
-         "points": curve["points"]}
+        {"name": curve["chip"], "title": f"{curve['chips_in_domain']:g} x {curve['title']}",
+         "searched": False, "points": curve["points"]}
         for curve in front["compare"] if curve["points"]
     ]  # fmt: skip
 

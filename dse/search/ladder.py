@@ -8,12 +8,15 @@ memory is taken away by looking at the families that lack it, each searched by i
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 
-from dse.questions import breakeven, ranges
+from dse.estimate.step import Design
+from dse.questions import ranges
 from dse.questions.case import Case
+from dse.questions.knobs import knobs_of
 from dse.search import confirm, designs
-from dse.search.deployments import Grid, grid
+from dse.search.deployments import Grid
 from dse.search.settings import OBJECTIVES, Settings
 from dse.specs import load
 from dse.specs.errors import SpecError
@@ -21,6 +24,8 @@ from dse.specs.errors import SpecError
 X, Y = OBJECTIVES
 DECODERS = (("high_efficiency_decoder", Y), ("low_latency_decoder", X))
 MEMORIES = {"dram": "stacked DRAM", "sram": "SRAM at the macros"}
+BEYOND = 10.0  # times the ends of its range that a constant with a unit is moved
+STEPS, LOOKS = 33, 4  # values a look, looks for one turning
 STANDARD = ("topology", "in_network_reduction", "lanes", "lane_rate", "radix")
 
 
@@ -50,7 +55,7 @@ def _rungs(design, goal: str, settings: Settings, evaluators, alone) -> dict[str
     rows = [_row(f"no {word}", _without(memory, goal, evaluators, alone), design, goal, "searched")
             for memory, word in MEMORIES.items() if memory in held]  # fmt: skip
     base, changes = design["hardware"]["base"], designs.overrides_of(design)
-    points = _grid(load.load("chips", base, changes), settings)
+    points = evaluators[design["family"]].grid
     for word, settle in _held(settings, design).items():
         more, kept = settle()
         value = _served(base, [*changes, *more], points, kept, settings, goal)
@@ -101,14 +106,6 @@ def _nominal(design) -> list[tuple[str, str]]:
     return [("voltage", nominal), ("clock", f"{design['clock_hz']!r} Hz")]
 
 
-def _grid(chip: load.Loaded, settings: Settings) -> Grid:
-    silicon = settings.bound("silicon")
-    spec: Any = chip.spec
-    chips = np.inf if silicon is None else silicon / (spec.die_mm2 * spec.dies) * (1 + 1e-9)
-    return grid(spec, settings.model.spec, settings.workload.spec, settings.deployment,
-                {"chips": chips})  # fmt: skip
-
-
 def _served(base, changes, points: Grid, one: str | None, settings: Settings,
             goal: str) -> float | None:  # fmt: skip
     """The best value of a goal that a chip reaches on a grid, or None where nothing is feasible."""
@@ -139,33 +136,58 @@ def break_evens(ours: Case, theirs: Case, goal: str, claim: float, base) -> list
     spread, other = ranges.spread(ours), ranges.spread(theirs)
     with np.errstate(all="ignore"):
         ratio = spread.goals[goal] / other.goals[goal]
-    return [_break_even(item["path"], ours, theirs, goal, claim, base)
-            for item in ranges.telling(spread, ratio)]  # fmt: skip
+    found = []
+    for item in ranges.telling(spread, ratio):
+        gain = _Gain(ours, theirs if base["searched"] else None, theirs, goal, item["path"])
+        found.append(gain.turning(claim) | {"goal": goal, "over": base["title"], "claim": claim})
+    return found
 
 
-def _break_even(path: str, ours: Case, theirs: Case, goal, claim, base) -> dict[str, Any]:
-    stated = ours.chip.record[path]
-    shared = base["searched"] and path in theirs.chip.record
+class _Gain:
+    """A gain as a function of one constant of ours, and of theirs where both have it."""
 
-    def gain(factor: float) -> float | None:
-        change = [(path, f"{factor:.15f}x")]
-        try:
-            mine = ours.changed(change).estimate()
-            other = (theirs.changed(change) if shared else theirs).estimate()
-        except SpecError:
-            return None
-        return float(getattr(mine, goal)) / float(getattr(other, goal))
+    def __init__(self, ours: Case, moved: Case | None, theirs: Case, goal: str, path: str):
+        self.knob = next(knob for knob in knobs_of(ours.chip) if knob.path == path)
+        self._goal = goal
+        self._ours, self._moved, self._theirs = ours, moved, theirs
 
-    def holds(factor: float) -> bool | None:
-        value = gain(factor)
-        return None if value is None else value >= claim
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """The gain at values of the constant, [value]; nan where it cannot be computed."""
+        mine = self._along(self._ours, values)
+        other = self._along(self._moved or self._theirs, values if self._moved else values[:0])
+        with np.errstate(all="ignore"):
+            return mine / other
 
-    now = bool(holds(1.0))
-    ends = [breakeven.crossing(holds, now, end)
-            for end in (breakeven.FARTHEST, 1 / breakeven.FARTHEST)]  # fmt: skip
-    values = [None if factor is None else factor * stated.number for factor in ends]
-    return {
-        "goal": goal, "over": base["title"], "claim": claim, "now": gain(1.0), "holds_now": now,
-        "path": path, "value": stated.number, "unit": load.numeric_unit(ours.chip, path) or "",
-        "range": [stated.low, stated.high], "upward": values[0], "downward": values[1],
-    }  # fmt: skip
+    def _along(self, case: Case, values: np.ndarray) -> np.ndarray:
+        design, scenario = case.prepared
+        leaves, tree = jax.tree.flatten(design.hardware)
+        for knob in knobs_of(case.chip):
+            if knob.path == self.knob.path and len(values):
+                leaves[knob.index] = values
+        moved = Design(jax.tree.unflatten(tree, leaves), design.deployment)
+        return np.asarray(getattr(case.run(moved, scenario), self._goal), float)
+
+    def turning(self, claim: float) -> dict[str, Any]:
+        """Now, and the nearest values up and down at which the answer to the claim turns."""
+        knob = self.knob
+        low, high = float(knob.low or 0.0), float(knob.high or knob.value)
+        ends = {"upward": high, "downward": low}
+        if knob.unit:  # shares and exponents mean nothing beyond their range
+            ends = {"upward": high * BEYOND, "downward": max(low, knob.value / BEYOND) / BEYOND}
+        now = float(self(np.array([knob.value]))[0])
+        return {
+            "now": now, "holds_now": now >= claim, "path": knob.path, "value": knob.value,
+            "unit": knob.unit or "", "range": [knob.low, knob.high],
+            **{way: self._turn(knob.value, end, claim, now >= claim) for way, end in ends.items()},
+        }  # fmt: skip
+
+    def _turn(self, near: float, far: float, claim: float, now: bool) -> float | None:
+        """Where the answer turns on the way to ``far``: a first look, then between two values."""
+        for _ in range(LOOKS):
+            values = np.linspace(near, far, STEPS)
+            gains = self(values)
+            turned = np.flatnonzero((gains >= claim) != now)
+            if not len(turned) or turned[0] == 0 or not np.isfinite(gains[: turned[0] + 1]).all():
+                return None
+            near, far = values[turned[0] - 1], values[turned[0]]
+        return float((near + far) / 2)
