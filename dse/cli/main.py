@@ -35,6 +35,7 @@ VERBS = {
     "pareto": ("dse.cli.pareto:app", "Show, plot, export or compare the fronts of runs."),
     "certify": ("dse.cli.certify:certify", "Bound how far from optimal a run's front can be."),
     "portfolio": ("dse.cli.portfolio:portfolio", "Which few chips together cover a run's front."),
+    "gains": ("dse.cli.gains:gains", "What a run gained over real chips, and what carries it."),
     "study": ("dse.cli.study:app", "List, inspect, resume or remove runs."),
     "validate": ("dse.cli.validate:validate", "Predictions against published measurements."),
     "calibrate": ("dse.cli.calibrate:calibrate", "Fit an execution style to measurements."),

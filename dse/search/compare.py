@@ -14,13 +14,14 @@ from dse.specs import load
 
 
 def curve(chip: load.Loaded, settings: Settings) -> dict[str, Any]:
-    """The non-dominated deployments of one chip inside its scale-up domain, slow to fast.
+    """The non-dominated deployments of one chip, slow to fast.
 
-    The same grid of batches, splits and formats as the designs get, at the same fidelity; the
-    study's limits on hypothetical hardware do not apply.
+    On at most as many chips as the study says, else inside its scale-up domain. The same grid of
+    batches, splits and formats as the designs get, at the same fidelity; the study's limits on
+    hypothetical hardware do not apply.
     """
     up = chip.spec.link.get("scale_up")
-    domain = 1.0 if up is None else float(up.chips)
+    domain = settings.compare_chips.get(chip.name, 1.0 if up is None else float(up.chips))
     pairs = [(s.model.spec, s.workload.spec) for s in settings.scenarios]
     grids = deployments.grids(chip.spec, pairs, settings.deployment, {"chips": domain})
     grid = grids[0]

@@ -32,7 +32,7 @@ KEPT = (
 
 def front_of(name: str, settings: Settings, archive: Archive, evaluators, state) -> dict[str, Any]:
     """The object of ``front.json``."""
-    designs = _designs(settings, archive, evaluators)
+    designs = confirmed_designs(settings, archive, evaluators)
     points = np.array([[d[goal] for goal in OBJECTIVES] for d in designs]).reshape(-1, 2)
     logs = np.log10(goals.points_of(settings.objectives, designs))
     curves = [compare.curve(chip, settings) for chip in settings.compare]
@@ -117,7 +117,7 @@ def gains(points: np.ndarray, curves: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _designs(settings: Settings, archive: Archive, evaluators) -> list[dict[str, Any]]:
+def confirmed_designs(settings: Settings, archive: Archive, evaluators) -> list[dict[str, Any]]:
     """Thinned designs, evaluated again; those float64 finds infeasible or dominated are left."""
     _, rows = archive.thinned()
     of_family: dict[str, list[Row]] = defaultdict(list)

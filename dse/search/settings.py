@@ -17,6 +17,7 @@ from dse.specs.schema import SpecError, nearest
 FIDELITIES = ("sol", "calibrated")
 POWER_SCOPES = ("accelerator", "system", "facility")
 SAMPLER_NAMES = ("gradient", "nsga2", "nsga3", "tpe", "random", "qmc")
+_COMPARED = re.compile(r"^(?:(\d+)\s*x\s+)?(\S+)$")  # "16 x h100_sxm", or a name alone
 _LIMIT = re.compile(r"^\s*(<=|>=)\s*(.+?)\s*$")
 
 
@@ -73,6 +74,13 @@ class Settings:
     objectives: tuple[Objective, ...]
     reference_point: tuple[float, ...]  # of the goals: of what is minimized, the reciprocal
     search: Search
+    compare_chips: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    conventional: str | None = None  # a base chip of the space whose own front is searched too
+
+    @property
+    def conventional_families(self) -> list[str]:
+        """The families of the conventional arm."""
+        return [f.name for f in self.space.families if f.base == self.conventional]
 
     @property
     def model(self) -> load.Loaded:
@@ -132,10 +140,13 @@ def parse(
     bases = [raw.hardware] if isinstance(raw.hardware, str) else raw.hardware
     models = _all_loaded("models", raw.model, "model", problems)
     workloads = _all_loaded("workloads", raw.workload, "workload", problems)
-    compare = [_loaded("chips", chip, "compare", problems) for chip in raw.compare]
+    counted = [_counted(text, problems) for text in raw.compare]
+    compare = [_loaded("chips", chip, "compare", problems) for chip, _ in counted]
     for key, known in (("fidelity", FIDELITIES), ("power_scope", POWER_SCOPES)):
         _known(key, getattr(raw, key), known, problems)
     objectives = goals.read(raw.objectives, problems)
+    if raw.conventional is not None:
+        _known("conventional", raw.conventional, bases, problems)
     deployment = _deployment(raw.space.deployment, problems)
     constraints = _constraints(raw.constraints, problems)
     reference = goals.reference(raw.reference_point, objectives, problems)
@@ -159,6 +170,8 @@ def parse(
         objectives=objectives,
         reference_point=reference,
         search=searched,
+        compare_chips={chip: count for chip, count in counted if count is not None},
+        conventional=raw.conventional,
     )
 
 
@@ -195,6 +208,7 @@ def _form():
         workload: str | list[str]
         scenarios: ScenariosForm = Field(default_factory=ScenariosForm)
         compare: list[str] = Field(default_factory=list)
+        conventional: str | None = None
         fidelity: str = "sol"
         power_scope: str = "system"
         objectives: list[str] = Field(default_factory=lambda: list(OBJECTIVES))
@@ -241,6 +255,15 @@ def _sentence(form, item: Mapping[str, Any]) -> str:
 def _known(key: str, word: str, known, problems: list[str]) -> None:
     if word not in known:
         problems.append(f"{key}: {word!r} is unknown{nearest(word, known)}")
+
+
+def _counted(text: str, problems: list[str]) -> tuple[str, float | None]:
+    """``16 x h100_sxm`` as a chip and how many; None: as many as one scale-up domain holds."""
+    match = _COMPARED.match(text)
+    if match is None or match[1] == "0":
+        problems.append(f"compare: {text!r}: wanted CHIP, or N x CHIP")
+        return text, None
+    return match[2], None if match[1] is None else float(match[1])
 
 
 def _loaded(kind: str, name: str, key: str, problems: list[str]) -> Any:

@@ -28,6 +28,7 @@ from dse.search.trial import Swept, blocker, constraints_of, swept, table, what_
 START_LEVELS = (0.0, 0.5, 1.0)
 SAMPLES_BEFORE = 200  # random designs looked at before the first trial
 MOST_FIRST = 200  # trials that the gradient phase hands over
+MOST_ALONE = 40  # that each family searched by itself hands over
 RESTART_ROUNDS = 2  # of the gradient phase that asks whether a front is done
 STALL = 1e-4  # relative gain of hypervolume below which a generation brought nothing
 
@@ -132,11 +133,23 @@ class Search:
         found = self._warmed(self.settings.search.seed, warm.ROUNDS)
         most = min(self.settings.search.trials, MOST_FIRST)
         self._enter(_spread(found, most), generation=0)
+        self._families_alone()
         self._close(0.0, started)
 
-    def _warmed(self, seed: int, rounds: int) -> Archive:
+    def _families_alone(self) -> None:
+        """Every family searched by itself, so that gains and ladders compare optimized arms."""
+        if self.settings.conventional is None or len(self.evaluators) == 1:
+            return
+        for name in self.evaluators:
+            left = self.settings.search.trials - self.state["trials"]
+            if left > 0:
+                found = self._warmed(self.settings.search.seed, warm.ROUNDS, [name])
+                self._enter(_spread(found, min(left, MOST_ALONE)), generation=0)
+
+    def _warmed(self, seed: int, rounds: int, names: list[str] | None = None) -> Archive:
         warm.compile_all(self.evaluators, self.polishers)
-        phase = warm.Warm(self.evaluators, self.polishers, self.settings, seed)
+        some = {name: self.evaluators[name] for name in names or self.evaluators}
+        phase = warm.Warm(some, self.polishers, self.settings, seed)
 
         def said(number: int, found: Archive) -> None:
             self._say(found.hypervolume, f"gradients {number + 1}/{rounds}", found)

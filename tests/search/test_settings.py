@@ -110,3 +110,24 @@ def test_the_shipped_study_reads():
     study = settings.read("two-goals")
     assert len(study.space.families) == 4
     assert study.bound("silicon") == 115_000
+
+
+def test_a_compared_chip_may_come_with_a_count(tmp_path):
+    study = read(tmp_path, GOOD + 'compare = ["16 x h100_sxm", "b200_sxm"]\n')
+    assert [chip.name for chip in study.compare] == ["h100_sxm", "b200_sxm"]
+    assert study.compare_chips == {"h100_sxm": 16}
+
+
+def test_no_chip_at_all_is_not_compared(tmp_path):
+    said = problems(tmp_path, GOOD + 'compare = ["0 x h100_sxm"]\n')
+    assert "wanted CHIP, or N x CHIP" in said
+
+
+def test_the_conventional_arm_names_its_families(tmp_path):
+    study = read(tmp_path, GOOD + 'conventional = "reticle_n3_stacked"\n')
+    assert study.conventional_families == [study.space.families[0].name]
+
+
+def test_the_conventional_arm_is_a_chip_of_the_space(tmp_path):
+    said = problems(tmp_path, GOOD + 'conventional = "reticle_n3_hbm4"\n')
+    assert "conventional: 'reticle_n3_hbm4' is unknown" in said
