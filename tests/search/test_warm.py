@@ -107,14 +107,11 @@ def test_levels_go_where_gaps_cost_most():
 
 
 def test_neighbors_differ_in_one_choice(tools):
-    evaluator, _ = tools
-    around = warm.neighbors_of(evaluator)
-    names = evaluator.settings.deployment
-    here = evaluator.grid.choices[5]
-    assert len(around(5))
-    for point in around(5):
-        there = evaluator.grid.choices[point]
-        assert sum(getattr(here, n) != getattr(there, n) for n in names) == 1
+    choices = tools[0].grid.choices
+    names = tools[0].settings.deployment
+    assert len(choices.neighbors(5))
+    for point in choices.neighbors(5):
+        assert sum(getattr(choices[5], n) != getattr(choices[point], n) for n in names) == 1
 
 
 # --- bounds ---------------------------------------------------------------------------------------
