@@ -190,5 +190,5 @@ class _Gain:
             turned = np.flatnonzero((gains >= claim) != now)
             if not len(turned) or turned[0] == 0 or not np.isfinite(gains[: turned[0] + 1]).all():
                 return None
-            near, far = values[turned[0] - 1], values[turned[0]]
-        return float((near + far) / 2)
+            near, far = float(values[turned[0] - 1]), float(values[turned[0]])
+        return (near + far) / 2
