@@ -160,10 +160,11 @@ class _Gain:
 
     def _along(self, case: Case, values: np.ndarray) -> np.ndarray:
         design, scenario = case.prepared
-        leaves, tree = jax.tree.flatten(design.hardware)
+        found, tree = jax.tree.flatten(design.hardware)
+        leaves: list[Any] = list(found)
         for knob in knobs_of(case.chip):
             if knob.path == self.knob.path and len(values):
-                leaves[knob.index] = values
+                leaves[knob.index] = values * (knob.value / self.knob.value)
         moved = Design(jax.tree.unflatten(tree, leaves), design.deployment)
         return np.asarray(getattr(case.run(moved, scenario), self._goal), float)
 
@@ -190,4 +191,4 @@ class _Gain:
             if not len(turned) or turned[0] == 0 or not np.isfinite(gains[: turned[0] + 1]).all():
                 return None
             near, far = float(values[turned[0] - 1]), float(values[turned[0]])
-        return float((near + far) / 2)
+        return (near + far) / 2
