@@ -194,6 +194,8 @@ class Program:
         name = equation.primitive.name
         needed = RULES[name][1](equation.params) if name in RULES else ()
         ranks = [atom.aval.ndim for atom in equation.invars]
+        if name in ELEMENTWISE and len(set(ranks)) > 1:
+            needed = tuple(ranks)  # JAX multiplies a vector by a scalar as they are
         step = Step(name, needed, ranks[0] if ranks else 0, reads, writes)
         self._steps.append(step)
         if name not in RULES and name not in ELEMENTWISE:
@@ -232,10 +234,25 @@ class Program:
 
 def _runner(step: Step, by_jax: dict[Step, Callable]) -> Callable:
     if step.primitive in ELEMENTWISE:
-        return ELEMENTWISE[step.primitive]
+        rule = ELEMENTWISE[step.primitive]
+        return _aligned(rule, step.params) if step.params else rule
     if step.primitive in RULES:
         return RULES[step.primitive][0](step.params, step.rank)
     return by_jax[step]
+
+
+def _aligned(rule: Callable, ranks: tuple[int, ...]) -> Callable:
+    """An elementwise rule on operands of several ranks: the axis of points stays the first."""
+    most = max(ranks)
+
+    def run(*values):
+        return rule(*[
+            value if rank == most or np.ndim(value) == rank
+            else value.reshape(*value.shape, *[1] * (most - rank))
+            for value, rank in zip(values, ranks, strict=True)
+        ])  # fmt: skip
+
+    return run
 
 
 def _bound(primitive: Any, params: dict, ranks: list[int]) -> Callable:

@@ -77,6 +77,7 @@ def _specs() -> dict[str, Any]:
         "packaging": technology.Packaging,
         "cooling": technology.Cooling,
         "styles": technology.ExecutionStyle,
+        "frameworks": technology.Framework,
     }
 
 
@@ -103,6 +104,7 @@ def _read(kind: str, path: pathlib.Path):
             _provisioned(loaded.spec)
         return loaded.record, loaded.files
     tree, _, files = load.inherited(kind, path)
+    tree = load.resolved(tree, _specs()[kind], files, path.name)
     model, record = load.validated(tree, _specs()[kind], path.name)
     schema.build(model, "", record)
     return record, files

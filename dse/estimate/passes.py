@@ -12,11 +12,12 @@ import jax
 import jax.numpy as jnp
 
 from dse import smooth
+from dse.estimate import efficiency
+from dse.estimate.efficiency import Numbers, numbers_of
 from dse.estimate.exchange import crossing
 from dse.resources.table import Resources
 from dse.specs.deployment import Deployment
 from dse.specs.technology import ExecutionStyle
-from dse.work.decode import weight_bytes
 from dse.work.table import Op, Scalar, stack, stacked
 
 TIME_PARTS = ("weights", "kv_cache", "compute", "communication", "overhead")
@@ -32,6 +33,8 @@ class Reach(NamedTuple):
     layer_s: Scalar
     step_s: Scalar
     sequence_s: Scalar
+    prefill: Scalar = 1.0  # reached share of the tensor peak
+    kernels: efficiency.Kernels | None = None
 
 
 def reach_of(style: ExecutionStyle, fidelity: str, stage_chips: Scalar) -> Reach:
@@ -40,13 +43,16 @@ def reach_of(style: ExecutionStyle, fidelity: str, stage_chips: Scalar) -> Reach
         return Reach(1.0, 1.0, 1.0, 0.0, 0.0, 0.0)
     large = jnp.where(stage_chips >= style.sync_large_chips, 1.0, 0.0)
     sync_s = large * style.sync_large_s + (1 - large) * style.sync_small_s
+    host = style.framework
     return Reach(
         style.memory_fraction,
         style.tensor_fraction,
         style.link_fraction,
         style.layer_s + jnp.where(stage_chips > 1, sync_s, 0.0),
-        style.step_s,
-        style.sequence_s,
+        style.step_s + (0.0 if host is None else host.step_s),
+        style.sequence_s + (0.0 if host is None else host.sequence_s),
+        smooth.stated(style.prefill_fraction, style.tensor_fraction),
+        efficiency.kernels_of(style),
     )
 
 
@@ -67,19 +73,8 @@ class Row(NamedTuple):
     bytes: dict[str, Scalar]  # weights, kv_cache, activations, links: mean chip
     flops: Scalar
     waits: dict[str, tuple[Scalar, Scalar]]  # what is waited for -> (count, seconds)
+    software_s: Scalar  # fixed times of a style's kernels
     busy_s: Scalar  # arithmetic and memory alone
-
-
-class Numbers(NamedTuple):
-    """What an operator's number formats come to."""
-
-    weight_bytes: Scalar  # of one weight, scales included
-    mix: dict[str, Scalar]  # array -> share of its arithmetic
-
-
-def numbers_of(op: Op, d: Deployment) -> Numbers:
-    """Formats of an operator's weights and arithmetic."""
-    return Numbers(weight_bytes(op, d), d.formats.math[op.math])
 
 
 def row(op: Op, d: Deployment, resources: Resources, reach: Reach, exponent=None) -> Row:
@@ -123,20 +118,28 @@ def _times(layers: Scalar, row: Row) -> Row:
 
 
 def _row(op: Op, numbers: Numbers, d: Deployment, resources, reach: Reach, exponent) -> Row:
+    exponent = reach.kernels.exponent if exponent is None and reach.kernels else exponent
     streams, bytes_by = _streams(op, numbers, d, resources, reach)
-    flops_s = _arithmetic_s(op, numbers.mix, resources, reach)
+    flops_s = _arithmetic_s(op, numbers, resources, reach)
     lanes = {"compute": smooth.maximum(list(flops_s.values()), exponent)}
     lanes |= {name: weights + cache for name, (weights, cache) in streams.items()}
     busy_s = smooth.maximum(list(lanes.values()), exponent)
     dependent_s = op.dependent_ops * resources.seconds["dependent_op"]
     crossing_s = op.die_crossings * resources.seconds["die_crossing"]
     wait_s = _wait_s(op, d, resources)
-    fixed_s = dependent_s + crossing_s + wait_s
+    software_s = 0.0
+    if reach.kernels:
+        software_s = efficiency.fixed_s(op, numbers, reach.kernels)
+    fixed_s = dependent_s + crossing_s + wait_s + software_s
     link_s, stage_s, stages, sent = 0.0, 0.0, 0.0, {}
     if op.exchange is not None:
         link_s, stage_s, stages, sent = crossing(op.exchange, resources, d.collective, reach.link)
+        late_s = (reach.kernels.stage_factor - 1) * stage_s if reach.kernels else 0.0
+        link_s, stage_s = link_s + late_s, stage_s + late_s
     bytes_by["links"] = sum(sent.values(), 0.0)
-    parts = _attributed(busy_s, lanes, streams)
+    hard_s = smooth.maximum(list(lanes.values()))
+    over = smooth.ratio(busy_s, hard_s)  # what a smooth maximum adds goes to the longest lane
+    parts = {part: s * over for part, s in _attributed(hard_s, lanes, streams).items()}
     parts |= {"communication": link_s, "overhead": fixed_s}
     return Row(
         seconds=busy_s + fixed_s + link_s,
@@ -151,6 +154,7 @@ def _row(op: Op, numbers: Numbers, d: Deployment, resources, reach: Reach, expon
             "dependent operations": (op.dependent_ops, dependent_s),
             "memory latency": (op.memory_waits, wait_s),
         },
+        software_s=software_s,
         busy_s=busy_s,
     )
 
@@ -158,6 +162,10 @@ def _row(op: Op, numbers: Numbers, d: Deployment, resources, reach: Reach, expon
 def _streams(op: Op, numbers: Numbers, d: Deployment, resources: Resources, reach: Reach):
     """Seconds of weights and of KV cache per memory tier, and bytes by source of the mean chip."""
     weights = op.read_values * numbers.weight_bytes
+    slower = 1.0  # KV cache over weights
+    if reach.kernels:
+        weights = weights * efficiency.touched_share(op, numbers, d, reach.kernels)
+        slower = reach.memory / reach.kernels.cache
     cache = (op.kv_read_values + op.kv_write_values) * d.formats.kv_bytes + op.state_bytes
     streams = {}
     for name, tier in resources.tiers.items():
@@ -165,16 +173,18 @@ def _streams(op: Op, numbers: Numbers, d: Deployment, resources: Resources, reac
         stripe = d.stripe_fraction if tier.law == "macro" else 1.0
         streams[name] = (
             weights * op.weight_skew * d.weights_in[name] * per_byte / stripe,
-            cache * op.kv_skew * d.kv_in[name] * per_byte,
+            cache * op.kv_skew * d.kv_in[name] * per_byte * slower,
         )
     by_source = {"weights": weights, "kv_cache": cache}
     by_source["activations"] = op.activation_values * d.formats.activation_bytes
     return streams, by_source
 
 
-def _arithmetic_s(op: Op, mix, resources: Resources, reach: Reach) -> dict[str, Scalar]:
+def _arithmetic_s(op: Op, numbers: Numbers, resources, reach: Reach) -> dict[str, Scalar]:
+    mix = numbers.mix
     tensor = sum(share * resources.seconds[f"tensor_{name}"] for name, share in mix.items())
-    vector = op.vector_flops * resources.seconds["vector"]
+    extra = efficiency.convert_flops(op, numbers, reach.kernels) if reach.kernels else 0.0
+    vector = (op.vector_flops + extra) * resources.seconds["vector"]
     vector = vector + op.exponentials * resources.seconds["exponential"]
     return {
         "tensor": op.tensor_flops * op.flops_skew * tensor / reach.tensor,
@@ -199,7 +209,6 @@ def _attributed(busy_s, lanes, streams) -> dict[str, Scalar]:
         weights_s = weights_s + taken * share
         cache_s = cache_s + taken * (1 - share)
         left = left - taken
-    # A smooth maximum leaves a remainder above every lane; arithmetic takes it.
     return {"weights": weights_s, "kv_cache": cache_s, "compute": left}
 
 
@@ -238,6 +247,7 @@ class Pass(NamedTuple):
     flops: Scalar
     path: dict[str, tuple[Scalar, Scalar]]  # critical path: stage -> (count, seconds)
     switch_j: Scalar
+    active_j_per_mm2: Scalar  # of running at all, beyond counted events
 
 
 def total(table: Row, d: Deployment, resources: Resources, reach: Reach, layers) -> Pass:
@@ -251,6 +261,11 @@ def total(table: Row, d: Deployment, resources: Resources, reach: Reach, layers)
     seconds = apart_s + d.overlap * (together_s - apart_s)
     scale = smooth.ratio(seconds, apart_s)
     busy = parts["weights"] + parts["kv_cache"] + parts["compute"]
+    active = 0.0
+    if reach.kernels:
+        sequence_s = rank_sequences * reach.sequence_s
+        spent = (parts, table.software_s, sequence_s)
+        active = efficiency.active_j_per_mm2(*spent, reach.kernels) * scale
     return Pass(
         seconds=seconds,
         bounds_s=(together_s, apart_s),
@@ -262,6 +277,7 @@ def total(table: Row, d: Deployment, resources: Resources, reach: Reach, layers)
         flops=table.flops,
         path=_path(table, parts, software_s),
         switch_j=_switch_j(table.bytes["links"], resources),
+        active_j_per_mm2=active,
     )
 
 
@@ -280,7 +296,7 @@ def _path(table: Row, parts, software_s) -> dict[str, tuple[Scalar, Scalar]]:
         "link stages": (stages, stage_s),
         "link serialization": (stages, parts["communication"] - stage_s),
         **{wait: table.waits[wait] for wait in table.waits if wait != "link stages"},
-        "software": (1.0, software_s),
+        "software": (1.0, software_s + table.software_s),
     }
 
 

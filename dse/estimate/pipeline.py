@@ -73,7 +73,7 @@ def prefill(hardware, scenario, resources: Resources, reach, d: Deployment) -> P
     second = second + _mean(resources.seconds, attention_mix) * attention_flops
     joule = _mean(resources.core_j, mix) * flops
     joule = joule + _mean(resources.core_j, attention_mix) * attention_flops
-    request_s = second / reach.tensor / d.chips
+    request_s = second / reach.prefill / d.chips
     requests_per_step = d.batch * d.accepted / context.output_tokens
     step_s = step_core_j = chips = 0.0
     if d.prefill == "interleaved":

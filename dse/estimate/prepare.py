@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from dse.resources.provision import provision
 from dse.specs import network
 from dse.specs.consistency import acceptance_problem
@@ -108,7 +110,7 @@ def deploy(
     if problems:
         raise SpecError("deployment", problems)
     for tp in [choices.tp] if choices.tp is not None else _candidates(hardware, model, choices):
-        plain = _plain(choices, batch, tp, formats, _speculation(model, choices))
+        plain = _plain(choices, batch, tp, formats, speculation(model, choices))
         problems = split_problems(model, plain)
         if problems:
             continue
@@ -117,7 +119,7 @@ def deploy(
             break
     if problems:
         raise SpecError("deployment", problems)
-    return dataclasses.replace(placed, skew=_skew(model, workload, context, placed)), context
+    return dataclasses.replace(placed, skew=skew(model, workload, context, placed)), context
 
 
 def unplaced(
@@ -126,12 +128,12 @@ def unplaced(
     """A deployment whose placement is left open, for sweeps; None and why if it cannot exist."""
     batch = workload.batch if choices.batch is None else choices.batch
     formats = formats_of(hardware, model, choices)
-    plain = _plain(choices, batch, choices.tp, formats, _speculation(model, choices))
+    plain = _plain(choices, batch, choices.tp, formats, speculation(model, choices))
     problems = [*_word_problems(hardware, choices), *split_problems(model, plain)]
     if problems:
         return None, problems
     context = context_of(workload, choices.context)
-    return dataclasses.replace(plain, skew=_skew(model, workload, context, plain)), []
+    return dataclasses.replace(plain, skew=skew(model, workload, context, plain)), []
 
 
 def _candidates(hardware: HardwareSpec, model: ModelSpec, choices: Choices) -> list[int]:
@@ -194,7 +196,7 @@ def formats_of(hardware: HardwareSpec, model: ModelSpec, choices: Choices) -> Fo
     )
 
 
-def _speculation(model: ModelSpec, choices: Choices) -> tuple[float, float, float]:
+def speculation(model: ModelSpec, choices: Choices) -> tuple[float, float, float]:
     """(tokens accepted per step, query tokens per step, extra layer passes)."""
     vector = choices.acceptance or model.acceptance or ()
     drafts = choices.drafts or len(choices.acceptance or ())
@@ -293,6 +295,21 @@ def split_problems(model: ModelSpec, d: Deployment) -> list[str]:
     return problems
 
 
+def split_possible(model: ModelSpec, d: Deployment) -> np.ndarray:
+    """Which of some deployments in columns `split_problems` finds nothing against."""
+    counts = [d.batch, d.tp, d.kvp, d.dp, d.pp, d.ep, d.micro_batches]
+    good = np.all([(c >= 1) & (c <= LARGEST) & (c == np.floor(c)) for c in counts], axis=0)
+    for heads in {h for h in _heads(model) if h}:
+        good &= heads % d.tp == 0
+    good &= d.stage_chips % d.ep == 0
+    experts = [g.feedforward.experts for g in model.groups
+               if isinstance(g.feedforward, network.MixtureOfExperts)]  # fmt: skip
+    if experts:
+        good &= d.ep <= min(experts)
+    good &= d.pp <= sum(group.layers for group in model.groups)
+    return good & (d.batch % (d.dp * d.micro_batches) == 0)
+
+
 # --- placement ----------------------------------------------------------------------------------
 
 
@@ -344,8 +361,8 @@ def fits(hardware, model, context, workload, d: Deployment) -> bool:
     )
 
 
-def _skew(model: ModelSpec, workload: Workload, context: Context, d: Deployment) -> Skew:
-    """Load of the fullest rank over the mean one; depends on counts only."""
+def skew(model: ModelSpec, workload: Workload, context: Context, d: Any) -> Skew:
+    """Load of the fullest rank over the mean one; depends on the counts of a deployment only."""
     tokens = d.batch / d.micro_batches * d.queries
     weights, slots = {}, {}
     for index, group in enumerate(model.groups):

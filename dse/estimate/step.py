@@ -136,8 +136,10 @@ def estimate_step(
     ahead = pipeline.prefill(hardware, scenario, resources, reach, d)
     timing = pipeline.with_prefill(timing, ahead)
     per_chip = timing.passes / d.pp
+    active_j = one.active_j_per_mm2 * hardware.die_mm2 * hardware.dies * per_chip
+    active_j = active_j * logic.activity_factor(hardware, resources.clock_hz)
     demand = power.Demand(
-        core_j=sum(e.core for e in one.energy.values()) * per_chip + ahead.step_core_j,
+        core_j=sum(e.core for e in one.energy.values()) * per_chip + ahead.step_core_j + active_j,
         device_j=sum(e.device for e in one.energy.values()) * per_chip,
         busy_s=jnp.minimum(one.busy_s * per_chip + ahead.step_s, timing.step_s),
         step_s=timing.step_s,

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dse import units
-from dse.report import tables
+from dse.report import certificates, tables
 
 NAMED = (
     ("high_efficiency_decoder", "High Efficiency Decoder"),
@@ -25,24 +25,37 @@ def heading(front: dict[str, Any]) -> Text:
         f"{fidelity}, {front['power_scope']} power; per replica {bounds or 'no bound'}\n"
         f"{front['trials']:,} trials, {front['evaluations']:,} designs, "
         f"{len(front['designs'])} on the front, hypervolume {front['hypervolume']:.4f} "
-        f"(log10, reference {front['reference_point'][0]:g} tok/s/user, "
-        f"{front['reference_point'][1]:g} tok/s/W); {front['certificate_note']}"
+        f"(log10, reference {_reference(front)}); {certificates.sentence(front['certificate'])}"
     )
+
+
+def _reference(front: dict[str, Any]) -> str:
+    units_of = {X: "tok/s/user", Y: "tok/s/W"}
+    pairs = zip(front.get("objectives", (X, Y)), front["reference_point"], strict=True)
+    return ", ".join(f"{value:g} {units_of.get(name, name)}" for name, value in pairs)
+
+
+def _further(front: dict[str, Any]) -> list[str]:
+    """Objectives beside the two goals."""
+    return [name for name in front.get("objectives", ()) if name not in (X, Y)]
 
 
 def verdict(front: dict[str, Any]) -> Table:
     """Both decoders, the knee, and the best real chip in each goal."""
     by_id = {design["id"]: design for design in front["designs"]}
-    rows = []
+    rows, further = [], _further(front)
     for key, name in NAMED:
         if front[key] in by_id:
             design = by_id[front[key]]
-            rows.append((name, design["id"], design["family"], *_goals(design)))
+            rows.append((name, design["id"], design["family"], *_goals(design),
+                         *_values(design, further)))  # fmt: skip
     for goal, word in ((Y, "most efficient"), (X, "fastest")):
         over = front["gain"][goal]["over"]
         if over:
-            rows.append((f"{word} chip compared", "-", over["title"], *_goals(over)))
-    columns = ("", "id", "chip", "user tok/s", "tok/s/W", "energy/token", "chips", "batch")
+            rows.append((f"{word} chip compared", "-", over["title"], *_goals(over),
+                         *_values(over, further)))  # fmt: skip
+    columns = ("", "id", "chip", "user tok/s", "tok/s/W", "energy/token", "chips", "batch",
+               *further)  # fmt: skip
     return tables.table(None, columns, rows)
 
 
@@ -55,6 +68,10 @@ def _goals(point: dict[str, Any]) -> tuple[str, ...]:
         f"{point['chips']:g}",
         "-" if batch is None else f"{batch:,g}",
     )
+
+
+def _values(point: dict[str, Any], names: list[str]) -> list[str]:
+    return [f"{point[name]:.4g}" if name in point else "-" for name in names]
 
 
 def gains(front: dict[str, Any]) -> Text | None:
@@ -81,13 +98,15 @@ def designs(front: dict[str, Any], most: int | None = None) -> Table:
         step = (len(found) - 1) / (most - 1)
         kept = {round(i * step) for i in range(most)}
         found = [d for i, d in enumerate(found) if i in kept or d["id"] in named]
+    further = _further(front)
     marks = {front[key]: name for key, name in reversed(NAMED)}
     rows = [
         (design["id"], marks.get(design["id"], ""), design["family"], *_goals(design),
-         _splits(design))
+         *_values(design, further), _splits(design))
         for design in found
     ]  # fmt: skip
-    columns = ("id", "", "chip", "user tok/s", "tok/s/W", "energy/token", "chips", "batch", "split")
+    columns = ("id", "", "chip", "user tok/s", "tok/s/W", "energy/token", "chips", "batch",
+               *further, "split")  # fmt: skip
     return tables.table("The front", columns, rows)
 
 

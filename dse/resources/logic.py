@@ -63,6 +63,12 @@ def energy_factor(hardware):
     return (voltage_v(hardware) / hardware.logic.nominal_voltage_v) ** 2
 
 
+def activity_factor(hardware, running_hz):
+    """Power of running against that at the chip's own nominal point: ``(V / Vn)^2 f / fn``."""
+    rail = voltage_v(hardware) / hardware.nominal_voltage_v
+    return rail**2 * running_hz / hardware.nominal_clock_hz
+
+
 def sram_energy_factor(hardware):
     """Dynamic energy of the SRAM rail against its reference."""
     return (sram_voltage_v(hardware) / hardware.logic.sram_reference_voltage_v) ** 2

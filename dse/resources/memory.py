@@ -219,6 +219,14 @@ def board(name: str, tier: MemoryTier, hardware: HardwareSpec) -> Tier:
     )
 
 
+# What of a tier each law looks at; the rest of what a tier states has no effect under it.
+LAW_FIELDS = {
+    "stack": ("bandwidth", "capacity", "stacks", "ratio"),
+    "areal": ("bandwidth", "capacity", "layers", "areal"),
+    "macro": ("bandwidth", "capacity", "macro", "port"),
+    "scratchpad": ("bandwidth", "capacity", "macro", "port"),
+    "board": ("bandwidth", "capacity", "stacks"),
+}
 MEMORY_LAWS: dict[str, Callable[[str, MemoryTier, HardwareSpec], Tier]] = {
     "stack": stack,
     "areal": areal,

@@ -1,9 +1,10 @@
-"""The Pareto archive: designs no other design beats in both goals, and what they are worth.
+"""The Pareto archive: designs no other design beats in every goal, and what they are worth.
 
-Both goals are maximized; points are their decimal logarithms, so that equal ratios are equal
+All goals are maximized; points are their decimal logarithms, so that equal ratios are equal
 distances anywhere on the front.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import moocore
@@ -30,14 +31,15 @@ class Row(NamedTuple):
 class Archive:
     """Non-dominated designs with their provenance."""
 
-    def __init__(self, reference_point: tuple[float, float]):
+    def __init__(self, reference_point: Sequence[float]):
         self.reference = np.log10(reference_point)
-        self.points = np.empty((0, 2))
+        self.points = np.empty((0, len(reference_point)))
         self.rows: list[Row] = []
 
     def add(self, points: np.ndarray, rows: list[Row]) -> None:
         """Let designs compete; the dominated and the equal ones are dropped."""
-        points = np.concatenate([self.points, np.asarray(points, float).reshape(-1, 2)])
+        fresh = np.asarray(points, float).reshape(-1, len(self.reference))
+        points = np.concatenate([self.points, fresh])
         rows = [*self.rows, *rows]
         kept = np.flatnonzero(nondominated(points))
         kept = kept[np.argsort(points[kept, 0], kind="stable")]
@@ -46,7 +48,7 @@ class Archive:
 
     @property
     def hypervolume(self) -> float:
-        """Area in log10 of both goals between the front and the reference point."""
+        """Volume in log10 of the goals between the front and the reference point."""
         return hypervolume(self.points, self.reference)
 
     def thinned(self, distance: float = THIN_STORED) -> tuple[np.ndarray, list[Row]]:
@@ -63,7 +65,7 @@ def nondominated(points: np.ndarray) -> np.ndarray:
 
 
 def hypervolume(points: np.ndarray, reference: np.ndarray) -> float:
-    """Area dominated by points above the reference; both already in log10."""
+    """Volume dominated by points above the reference; both already in log10."""
     above = points[(points > reference).all(axis=1)]
     if len(above) == 0:
         return 0.0
@@ -71,9 +73,15 @@ def hypervolume(points: np.ndarray, reference: np.ndarray) -> float:
 
 
 def thin(points: np.ndarray, distance: float) -> np.ndarray:
-    """Indices of a front, from slow to fast, at least ``distance`` apart; both ends are kept."""
+    """Indices of a front, from slow to fast, about ``distance`` apart; the ends are kept.
+
+    Of two goals, each kept point is ``distance`` from the one before. Of more, one is kept of each
+    box that wide, and the best in each goal.
+    """
     if len(points) == 0:
         return np.zeros(0, int)
+    if points.shape[1] > 2:
+        return _thin_boxes(points, distance)
     order = np.argsort(points[:, 0], kind="stable")
     kept = [order[0]]
     for index in order[1:]:
@@ -84,8 +92,17 @@ def thin(points: np.ndarray, distance: float) -> np.ndarray:
     return np.array(kept)
 
 
+def _thin_boxes(points: np.ndarray, distance: float) -> np.ndarray:
+    """The point of largest sum in each box, and the best in each goal."""
+    best_first = np.argsort(-points.sum(axis=1), kind="stable")
+    boxes = np.floor(points[best_first] / distance)
+    _, first = np.unique(boxes, axis=0, return_index=True)
+    kept = np.unique(np.concatenate([best_first[first], points.argmax(axis=0)]))
+    return kept[np.argsort(points[kept, 0], kind="stable")]
+
+
 def knee(points: np.ndarray) -> int:
-    """The point with the largest sum of both logarithms, each normalized to the front's range."""
+    """The point with the largest sum of all logarithms, each normalized to the front's range."""
     low, high = points.min(axis=0), points.max(axis=0)
     span = np.where(high > low, high - low, 1.0)
     return int(np.argmax(((points - low) / span).sum(axis=1)))

@@ -1,11 +1,12 @@
 """Designs in batches: one compiled function per structure, hardware outside, deployments inside.
 
 XLA on a CPU is fastest with about 1e4 points a call in columns, so designs and deployments are cut
-into tiles of one fixed shape. Only what a search needs comes back: both objectives, the largest
+into tiles of one fixed shape. Only what a search needs comes back: the objectives, the largest
 margin and which limit it is, and the metrics that the study bounds. Search runs in float32.
 """
 
 import functools
+import itertools
 import math
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from dse.estimate.step import Design, Scenario, estimate_step
+from dse.interpreter import Program
+from dse.resources import memory
 from dse.search import devices
 from dse.search.deployments import Grid, grid, placed
 from dse.search.settings import Settings
@@ -30,8 +33,7 @@ TOLERANCE = 1e-6
 class Outcome(NamedTuple):
     """What a batch returns, ``[design, point]`` each."""
 
-    user_tokens_per_s: np.ndarray
-    system_tokens_per_s_per_w: np.ndarray
+    goals: tuple[np.ndarray, ...]  # the metrics to optimize, in the order of the objectives
     limit_margin: np.ndarray  # largest over the limits of the chip
     limit_index: np.ndarray  # which limit that is, in `Evaluator.limit_names`
     metrics: tuple[np.ndarray, ...]  # the bounded metrics, in the order of the constraints
@@ -64,8 +66,9 @@ class Evaluator:
         rows = [self._rows(part, tiles) for part in _parts(designs)]
         count, width = len(designs), len(self.grid) if some is None else len(some.points)
         columns = [np.concatenate(column)[:count, :width] for column in zip(*rows, strict=True)]
-        user, system, margin, index, *metrics = columns
-        return Outcome(user, system, margin, index, tuple(metrics))
+        goals = len(self.settings.objectives)
+        margin, index, *metrics = columns[goals:]
+        return Outcome(tuple(columns[:goals]), margin, index, tuple(metrics))
 
     def _rows(self, designs: np.ndarray, cut: list[tuple]) -> list[np.ndarray]:
         # A chip without axes still needs its rows, so the row number goes along.
@@ -90,8 +93,7 @@ class Evaluator:
         self.limit_names = tuple(estimate.limits)
         margins = jnp.stack([jnp.float32(limit.margin) for limit in estimate.limits.values()])
         return (
-            estimate.user_tokens_per_s,
-            estimate.system_tokens_per_s_per_w,
+            *(objective.metric.of(estimate) for objective in settings.objectives),
             margins.max(),
             margins.argmax(),
             *(constraint.metric.of(estimate) for constraint in settings.constraints),
@@ -114,11 +116,7 @@ class Evaluator:
     @functools.cached_property
     def points(self) -> dict[str, np.ndarray]:
         """The grid as columns of a table: the study's choices, chips and micro-batches."""
-        choices = self.grid.choices
-        table = {
-            name: np.array([getattr(choice, name) for choice in choices])
-            for name in self.settings.deployment
-        }
+        table = {name: self.grid.choices.column(name) for name in self.settings.deployment}
         counts = self.grid.columns
         return table | {"micro_batches": counts.micro_batches, "chips": np.asarray(counts.chips)}
 
@@ -142,7 +140,7 @@ def grid_of(family: Family, settings: Settings) -> Grid:
 
 
 def known_bounds(family: Family, settings: Settings) -> dict[str, float]:
-    """Bounds on chips and batch that hold for every design of a family."""
+    """Bounds on chips, batch and bytes held by a chip that hold for every design of a family."""
     spec = family.loaded.spec
     moved = {axis.path: axis for axis in family.axes}
     chips = [settings.bound("chips")]
@@ -154,8 +152,35 @@ def known_bounds(family: Family, settings: Settings) -> dict[str, float]:
         dies = moved["dies"].low if "dies" in moved else spec.dies
         chips.append(silicon / (die * dies))
     most = {"chips": min([bound for bound in chips if bound is not None], default=math.inf)}
+    most["bytes"] = most_bytes(family)
     users = settings.bound("users_in_flight")
     return most | ({} if users is None else {"batch": users})
+
+
+def most_bytes(family: Family) -> float:
+    """What one chip of a family holds at most, over all its tiers.
+
+    A capacity rises or falls with each axis all along its range, so it is largest in a corner.
+    """
+
+    def held(values):
+        hardware = family.with_values(values)
+        tiers = (memory.provide(name, tier, hardware) for name, tier in hardware.memory.items())
+        return jnp.asarray(sum(tier.capacity_bytes for tier in tiers))
+
+    ends = np.array([[axis.low, axis.high] for axis in family.axes]).reshape(-1, 2)
+    with jax.enable_x64(True):
+        if not len(ends):
+            return float(held([]))
+        program = Program(held, ends.mean(axis=1).tolist())
+        either = np.repeat(ends.mean(axis=1)[None], 2 * len(ends), axis=0)
+        either[np.arange(2 * len(ends)), np.repeat(np.arange(len(ends)), 2)] = ends.ravel()
+        seen = np.asarray(program(list(either.T))).reshape(-1, 2)
+        moving = np.flatnonzero(np.ptp(seen, axis=1) > 0)
+        corners = np.array(list(itertools.product(*ends[moving])))
+        values = np.repeat(ends.mean(axis=1)[None], len(corners), axis=0)
+        values[:, moving] = corners
+        return float(np.max(program(list(values.T))))
 
 
 def single(tree):
@@ -200,10 +225,10 @@ def _cut(points: Grid) -> _Cut:
 
 
 def _tiles(moving, width: int) -> list[tuple]:
-    return [
+    return jax.device_put([
         tuple(_padded(column[start : start + width], width) for column in moving)
         for start in range(0, len(moving[0]), width)
-    ]
+    ])  # fmt: skip
 
 
 def tile_width(points: int) -> int:
@@ -214,4 +239,5 @@ def tile_width(points: int) -> int:
 
 def _padded(column: np.ndarray, width: int):
     missing = width - len(column)
-    return jnp.asarray(np.pad(column, (0, missing), mode="edge"), jnp.float32)
+    column = np.asarray(column, np.float32)
+    return np.concatenate([column, np.repeat(column[-1:], missing)]) if missing else column

@@ -3,17 +3,18 @@
 For a level of user speed, each deployment is a convex program (`dse.search.convex`). Tangents at
 designs already found make it a linear one whose value is a bound, for any prices of its limits:
 
-    log J/token  >=  J(x0) + sum prices log(used / allowed)(x0) + min over the box of slopes (x - x0)
+    log J/token  >=  log J(x0) + sum prices log(used / allowed)(x0) + min over the box of slopes
 
-Prices from one deployment exclude most others at once; those left get linear programs of their own,
-then further tangents where these end (Kelley's cutting planes), until they are excluded or closed.
+Prices from one deployment exclude most others at once; those left get linear programs of their
+own, then further tangents where these end (Kelley's cutting planes), until they are excluded or
+closed.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from dse.search.convex import CELLS, ConvexForm
+from dse.search.convex import ConvexForm
 from dse.search.linear import minimize
 
 PENALTY = 60.0  # of a limit in a linear program: above any price
@@ -21,6 +22,7 @@ TOLERANCE = 0.003  # natural logarithm: a deployment that can gain no more is le
 ROUNDS = 24
 TEACHERS = 24  # deployments whose prices are tried on all others
 SLOWEST, FASTEST = np.log(1e-6), np.log(10.0)  # of the step time as a variable
+STILL, SURE = 5e-4, 8  # a bound that gained less, after so many rounds, has arrived
 MOST_CUTS = 40
 INWARD = 0.3  # of the way from the center to where a program ends
 
@@ -39,62 +41,80 @@ class Bound(NamedTuple):
     point: int  # of the deployment grid, where that is
     prices: np.ndarray  # of limits there, percent of J/token per percent
     opened: int  # deployments that prices alone did not exclude
-    left: int  # that could not be excluded or closed
+    left: np.ndarray  # deployments that may still do better than what was found
+    where: np.ndarray  # and the variables at which, ``[deployment, variable]``
 
 
-class _Cuts:
-    """Tangents of some deployments, ``[point, cut, output, ...]``, at shared or own places."""
+class _Cuts(NamedTuple):
+    """Tangents as affine forms of the variables, of J/token and then of each limit."""
 
-    def __init__(self, places: np.ndarray, values: np.ndarray, slopes: np.ndarray):
-        # Constant of the affine form: value at the origin of the variables.
-        self.constants = values - np.einsum("pkov,pkv->pko", slopes, places)
-        self.slopes = slopes
+    constants: np.ndarray  # [deployment, cut, output]
+    slopes: np.ndarray  # [deployment, cut, output, variable]
+
+    @classmethod
+    def at(cls, places: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> "_Cuts":
+        """Tangents ``[deployment, cut, ...]`` taken at ``places [deployment, cut, variable]``.
+
+        One that is not a number says nothing: it becomes one that never binds.
+        """
+        good = np.isfinite(values) & np.isfinite(slopes).all(axis=-1)
+        values, slopes = np.where(good, values, -1e3), np.where(good[..., None], slopes, 0.0)
+        return cls(values - np.einsum("pkov,pkv->pko", slopes, places), slopes)
 
     def of(self, rows) -> "_Cuts":
-        found = object.__new__(_Cuts)
-        found.constants, found.slopes = self.constants[rows], self.slopes[rows]
-        return found
+        return _Cuts(self.constants[rows], self.slopes[rows])
 
     def joined(self, other: "_Cuts") -> "_Cuts":
-        found = object.__new__(_Cuts)
-        found.constants = np.concatenate([self.constants, other.constants], axis=1)[:, -MOST_CUTS:]
-        found.slopes = np.concatenate([self.slopes, other.slopes], axis=1)[:, -MOST_CUTS:]
-        return found
+        return _Cuts(
+            np.concatenate([self.constants, other.constants], axis=1)[:, -MOST_CUTS:],
+            np.concatenate([self.slopes, other.slopes], axis=1)[:, -MOST_CUTS:],
+        )
 
 
-def bound(form: ConvexForm, cell, places: np.ndarray, level: Level) -> Bound:
-    """Bound one family, one residency cell, at one level.
+def bound(form: ConvexForm, cell, points: np.ndarray, places: np.ndarray, level: Level) -> Bound:
+    """Bound deployments of one family in one cell, at one level.
 
     Args:
         form: the family.
-        cell: least and largest share of weights in the fast memory.
+        cell: least and largest share of weights in the fast memory, and the radix of links.
+        points: deployments, of the family's grid.
         places: knobs to take tangents at, natural logarithms, ``[place, knob]``.
         level: speed, and the joules to beat.
     """
     low = np.append(form.low, SLOWEST)
     high = np.append(form.high, -level.log_speed)
-    points = np.arange(len(form.evaluator.grid))
     cuts = _tangents(form, cell, points, places, high[-1])
     best, prices = _by_teachers(cuts, low, high, level)
     left = np.flatnonzero(best < level.log_joules - TOLERANCE)
     opened = len(left)
-    own, center = cuts.of(left), np.tile(np.append(places[0], high[-1]), (len(left), 1))
-    for _ in range(ROUNDS):
+    where = np.tile(np.append(places[0], high[-1]), (len(left), 1))
+    own, center = cuts.of(left), where
+    closed, places_closed = [], []
+    for number in range(ROUNDS):
         if not len(left):
             break
         found, where, found_prices = _solved(own, low, high)
-        better = found > best[left]
+        gained = found - best[left]
+        prices[left[gained > 0]] = found_prices[gained > 0]
         best[left] = np.maximum(best[left], found)
-        prices[left[better]] = found_prices[better]
-        stay = best[left] < level.log_joules - TOLERANCE
+        # Excluded, or as far as tangents bring it: then a design may be there to be found.
+        out = best[left] >= level.log_joules - TOLERANCE
+        done = ~out & (gained < STILL) & (number >= SURE)
+        closed.append(left[done])
+        places_closed.append(where[done])
+        stay = ~(out | done)
         left, own, where, center = left[stay], own.of(stay), where[stay], center[stay]
         if len(left):
-            # Programs end in far corners; halfway back to where designs are good tangents cut deeper.
+            # Programs end in far corners; on the way back to good designs tangents cut deeper.
             center = center + INWARD * (where - center)
-            own = own.joined(_own_tangents(form, cell, left, center))
-            own = own.joined(_own_tangents(form, cell, left, where))
+            own = own.joined(_own_tangents(form, cell, points[left], center))
+            own = own.joined(_own_tangents(form, cell, points[left], where))
+    left = np.concatenate([left, *closed])
+    where = np.concatenate([where, *places_closed])
     worst = int(np.argmin(best))
-    return Bound(float(best[worst]), worst, prices[worst], opened, len(left))
+    order = np.argsort(best[left], kind="stable")
+    return Bound(float(best[worst]), int(points[worst]), prices[worst], opened, points[left[order]],
+                 where[order])  # fmt: skip
 
 
 def _tangents(form: ConvexForm, cell, points, places, pace: float) -> _Cuts:
@@ -106,18 +126,12 @@ def _tangents(form: ConvexForm, cell, points, places, pace: float) -> _Cuts:
         values.append(found.values)
         slopes.append(found.slopes)
         at.append(wide)
-    return _Cuts(np.stack(at, 1), *_sound(np.stack(values, 1), np.stack(slopes, 1)))
+    return _Cuts.at(np.stack(at, 1), np.stack(values, 1), np.stack(slopes, 1))
 
 
 def _own_tangents(form: ConvexForm, cell, points, where) -> _Cuts:
     found = form.tangents(where, points, cell)
-    return _Cuts(where[:, None], *_sound(found.values[:, None], found.slopes[:, None]))
-
-
-def _sound(values: np.ndarray, slopes: np.ndarray):
-    """A tangent that is not a number says nothing: it becomes one that never binds."""
-    good = np.isfinite(values) & np.isfinite(slopes).all(axis=-1)
-    return np.where(good, values, -1e3), np.where(good[..., None], slopes, 0.0)
+    return _Cuts.at(where[:, None], found.values[:, None], found.slopes[:, None])
 
 
 def _by_teachers(cuts: _Cuts, low, high, level: Level):
@@ -127,7 +141,7 @@ def _by_teachers(cuts: _Cuts, low, high, level: Level):
     prices = np.zeros((count, outputs - 1))
     for _ in range(3):
         teachers = np.argsort(best, kind="stable")[:TEACHERS]
-        weights, duals = _program(cuts.of(teachers), low, high)
+        weights, duals, _ = _program(cuts.of(teachers), low, high)
         for weight, dual in zip(weights, duals, strict=True):
             found = _lagrangian(cuts, np.broadcast_to(weight, (count, *weight.shape)),
                                 np.broadcast_to(dual, (count, *dual.shape)), low, high)  # fmt: skip
@@ -141,12 +155,12 @@ def _by_teachers(cuts: _Cuts, low, high, level: Level):
 
 def _solved(cuts: _Cuts, low, high):
     """Bounds of each deployment by its own program, where it ends, and the prices there."""
-    weights, duals, where = _program(cuts, low, high, True)
+    weights, duals, where = _program(cuts, low, high)
     return _lagrangian(cuts, weights, duals, low, high), where, duals.sum(axis=1)
 
 
-def _program(cuts: _Cuts, low, high, where: bool = False):
-    """Multipliers of the tangents of J/token ``[p, cut]`` and of limits ``[p, cut, limit]``.
+def _program(cuts: _Cuts, low, high):
+    """Multipliers of tangents of J/token ``[p, cut]``, of limits ``[p, cut, limit]``; solutions.
 
     The epigraph of J/token is one more variable, so that several tangents of it may bind.
     """
@@ -167,7 +181,7 @@ def _program(cuts: _Cuts, low, high, where: bool = False):
     weights = weights / weights.sum(axis=1, keepdims=True)
     duals = np.maximum(solved.prices[:, cut:], 0.0).reshape(count, cut, outputs - 1)
     inside = np.clip(solved.x[:, :-1], low, high)
-    return (weights, duals, inside) if where else (weights, duals)
+    return weights, duals, inside
 
 
 def _lagrangian(cuts: _Cuts, weights, duals, low, high) -> np.ndarray:
@@ -177,6 +191,3 @@ def _lagrangian(cuts: _Cuts, weights, duals, low, high) -> np.ndarray:
     slope = np.einsum("pk,pkv->pv", weights, cuts.slopes[:, :, 0])
     slope = slope + np.einsum("pko,pkov->pv", duals, cuts.slopes[:, :, 1:])
     return constant + np.minimum(slope * low, slope * high).sum(axis=1)
-
-
-__all__ = ["CELLS", "Bound", "Level", "bound"]

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from dse.metrics import METRICS
 from dse.search import confirm, deployments
 from dse.search.archive import nondominated
-from dse.search.settings import OBJECTIVES, Settings
+from dse.search.goals import OBJECTIVES, goals_of
+from dse.search.settings import Settings
 from dse.specs import load
 
 
@@ -24,14 +26,15 @@ def curve(chip: load.Loaded, settings: Settings) -> dict[str, Any]:
     found = {"chip": chip.name, "title": chip.title, "chips_in_domain": domain, "points": []}
     estimate = confirm.on_grid(chip.spec, grid, settings)
     count = len(grid)
-    columns = [confirm.column(getattr(estimate, name), count) for name in OBJECTIVES]
-    goals = np.stack(columns, axis=1)
+    names = dict.fromkeys((*OBJECTIVES, *(o.name for o in settings.objectives)))
+    columns = {name: confirm.column(METRICS[name].of(estimate), count) for name in names}
+    goals = goals_of(settings.objectives, [columns[o.name] for o in settings.objectives])
     good = np.flatnonzero(confirm.fits(estimate, count) & np.isfinite(goals).all(axis=1))
     best = good[nondominated(goals[good])]
-    for index in best[np.argsort(goals[best, 0])]:
+    for index in best[np.argsort(columns[OBJECTIVES[0]][best])]:
         choice = grid.choices[index]
         found["points"].append(
-            dict(zip(OBJECTIVES, map(float, goals[index]), strict=True))
+            {name: float(values[index]) for name, values in columns.items()}
             | {name: getattr(choice, name) for name in settings.deployment}
             | {"chips": float(confirm.column(grid.columns.chips, count)[index])}
             | {"power_w": float(confirm.column(estimate.power_w, count)[index])}

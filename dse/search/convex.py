@@ -39,9 +39,8 @@ class ConvexForm:
     def __init__(self, evaluator: Evaluator):
         self.evaluator = evaluator
         axes = evaluator.family.axes
-        # Without a radix one stage reaches everyone over all lanes: no radix does better.
-        self.held = {a.path: None for a in axes if a.path.endswith(".radix")}
-        self.axes = [a for a in axes if a.path not in self.held]
+        self.radix = next((a for a in axes if a.is_radix), None)
+        self.axes = [a for a in axes if a is not self.radix]
         self.low = np.log([a.low for a in self.axes])
         self.high = np.log([a.high for a in self.axes])
         self.limit_names: tuple[str, ...] = ()
@@ -90,10 +89,13 @@ class ConvexForm:
         spec, scenario, common = given
         settings = self.evaluator.settings
         *knobs, pace = jnp.exp(variables)
-        leaves = {a.path: value for a, value in zip(self.axes, knobs, strict=True)} | self.held
+        leaves = {a.path: value for a, value in zip(self.axes, knobs, strict=True)}
+        *shares, radix = cell
+        if self.radix is not None:
+            leaves[self.radix.path] = radix
         hardware = with_leaves(spec, leaves)
         _, *moving = deployments
-        deployment = self._resident(hardware, self.evaluator.cut.merged(common, moving), cell)
+        deployment = self._resident(hardware, self.evaluator.cut.merged(common, moving), shares)
         words = (settings.fidelity, settings.power_scope)
         estimate = estimate_step(Design(hardware, deployment), scenario, *words, pace_s=pace)
         used = {name: limit.margin for name, limit in estimate.limits.items()}
@@ -104,7 +106,7 @@ class ConvexForm:
         return jnp.stack([jnp.broadcast_to(row, variables.shape[1:]) for row in rows])
 
     def _resident(self, hardware, deployment, cell) -> Any:
-        """At least the cell's low share of weights in the fast memory, its high one not beyond."""
+        """At least the low share of weights in the fast memory, not more than the high one."""
         low, high = cell
         laws = {name: tier.technology.law for name, tier in hardware.memory.items()}
         large = {n: 1.0 for n in laws if laws[n] not in FAST} or dict.fromkeys(laws, 1.0)
@@ -116,6 +118,24 @@ class ConvexForm:
             "kv_in": {n: large.get(n, 0.0) for n in laws},
         }
         return dataclasses.replace(deployment, collective=FLOOR, **placed)
+
+    def radixes(self) -> list[float]:
+        """Powers of two in the range of the radix; of switches, where ports are free, the most."""
+        if self.radix is None:
+            return [0.0]
+        link = self.evaluator.family.loaded.spec.link[self.radix.path.split(".")[1]]
+        if link.topology == "switch":
+            return [self.radix.high]
+        powers = 2.0 ** np.arange(11)
+        return [float(p) for p in powers if self.radix.low <= p <= self.radix.high]
+
+    def points_for(self, radix: float) -> np.ndarray:
+        """Deployments that a radix may suit best: wider than their widest group serves nothing."""
+        columns = self.evaluator.grid.columns
+        widest = np.asarray(columns.chips / columns.pp, float)
+        if radix == self.radixes()[0]:
+            return np.arange(len(widest))
+        return np.flatnonzero(widest > radix / 2)
 
     @property
     def has_cells(self) -> bool:

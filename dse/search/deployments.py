@@ -1,13 +1,15 @@
 """The software half of a study's space: the deployments swept for every piece of hardware.
 
-Prepared once on the host; impossible splits and points beyond a bound of the study are dropped,
-equal ones kept once. Placement over memory tiers depends on the hardware and is made inside the
-traced function by `placed`, by the rule `dse.estimate.prepare` applies to a single chip.
+Prepared once on the host, in arrays; impossible splits, points beyond a bound of the study and
+points that fit no chip of a family are dropped, equal ones kept once. Placement over memory tiers
+depends on the hardware and is made inside the traced function by `placed`, by the rule
+`dse.estimate.prepare` applies to a single chip.
 """
 
 import dataclasses
-import itertools
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import jax.numpy as jnp
@@ -16,7 +18,7 @@ import numpy as np
 from dse.estimate import prepare
 from dse.estimate.prepare import Choices
 from dse.resources.provision import provision
-from dse.specs.deployment import Deployment
+from dse.specs.deployment import Deployment, Skew
 from dse.specs.formats import FORMATS
 from dse.specs.hardware import HardwareSpec
 from dse.specs.network import ModelSpec
@@ -29,14 +31,74 @@ COUNTS = ("batch", "micro_batches", "tp", "kvp", "dp", "pp", "ep")
 FORMAT_FIELDS = ("weights", "attention_weights", "expert_weights", "kv", "activations")
 SHARES = ("overlap", "stripe")
 FIELDS = (*COUNTS, *FORMAT_FIELDS, *SHARES)
-MOST_POINTS = 500_000
+MOST_COMBINATIONS = 20_000_000  # looked at, most of them impossible
+MOST_POINTS = 1_000_000  # swept for every design
+AT_ONCE = 1 << 18  # combinations looked at at a time
+SLACK = 1e-6  # of a capacity met exactly, in single precision
+
+
+class Combinations(Sequence[Choices]):
+    """Some rows of the product of all choices, the last choice changing fastest."""
+
+    def __init__(self, values: Mapping[str, tuple], rows: np.ndarray):
+        self.values = dict(values)
+        self.rows = rows  # of the product, ascending
+        self.shape = tuple(len(v) for v in values.values())
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, point):
+        """One combination as a user would state it; points are whole numbers, not slices."""
+        index = np.unravel_index(int(self.rows[point]), self.shape)
+        pairs = zip(self.values.items(), index, strict=True)
+        return Choices(**{name: values[i] for (name, values), i in pairs})
+
+    def of(self, kept: np.ndarray) -> "Combinations":
+        """Some of these."""
+        return Combinations(self.values, self.rows[kept])
+
+    @functools.cached_property
+    def places(self) -> dict[str, np.ndarray]:
+        """Choice -> which of its values each combination takes."""
+        index = np.unravel_index(self.rows, self.shape)
+        return dict(zip(self.values, index, strict=True))
+
+    def column(self, name: str) -> np.ndarray:
+        """The values of one choice."""
+        return np.array(self.values[name])[self.places[name]]
+
+    def numbers(self, name: str, otherwise: float) -> np.ndarray:
+        """The values of one choice as floats, ``otherwise`` where it is not made."""
+        values = [otherwise if v is None else v for v in self.values.get(name, (otherwise,))]
+        at = self.places[name] if name in self.values else np.zeros(len(self), int)
+        return np.array(values, float)[at]
+
+    def groups(self, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The group of each combination by some choices, and the first member of each group."""
+        key = np.zeros(len(self), int)
+        for name in (name for name in names if name in self.values):
+            key = key * len(self.values[name]) + self.places[name]
+        _, first, group = np.unique(key, return_index=True, return_inverse=True)
+        return group.ravel(), first
+
+    def neighbors(self, point: int) -> np.ndarray:
+        """Points that differ from one in one choice by one step."""
+        strides = np.cumprod((1, *self.shape[:0:-1]))[::-1]
+        place = np.unravel_index(int(self.rows[point]), self.shape)
+        moved = [self.rows[point] + step * stride
+                 for at, size, stride in zip(place, self.shape, strides, strict=True)
+                 for step in (-1, 1) if 0 <= at + step < size]  # fmt: skip
+        found = np.searchsorted(self.rows, moved)
+        inside = np.minimum(found, len(self.rows) - 1)
+        return found[self.rows[inside] == moved]
 
 
 @dataclasses.dataclass(frozen=True)
 class Grid:
     """Deployments as columns: entry i of every leaf is one of them."""
 
-    choices: tuple[Choices, ...]
+    choices: Combinations
     columns: Deployment  # leaves of shape [point]; placement left open
     weights_bytes: np.ndarray  # resident on one chip, [point]
     context: Context
@@ -101,50 +163,162 @@ def grid(
         model: the network.
         workload: lengths and batch.
         values: choice -> its values.
-        most: bounds known beforehand, on ``chips`` and ``batch``; points beyond them are dropped.
+        most: bounds known beforehand, on ``chips``, ``batch`` and ``bytes`` that one chip holds;
+            points beyond them are dropped.
 
     Raises:
         SpecError: no possible deployment, or too many.
     """
+    return grids(hardware, [(model, workload)], values, most)[0]
+
+
+def grids(
+    hardware: HardwareSpec,
+    scenarios: Sequence[tuple[ModelSpec, Workload]],
+    values: Mapping[str, tuple],
+    most: Mapping[str, float] | None = None,
+) -> list[Grid]:
+    """The deployments possible for every one of some models and workloads, as a grid for each.
+
+    Combinations are looked at in arrays, some at a time: most of them cannot exist.
+    """
     size = int(np.prod([len(v) for v in values.values()], dtype=float))
-    if size > MOST_POINTS:
-        raise SpecError("space.deployment", [f"{size:,} points; at most {MOST_POINTS:,}"])
-    points, built, last = [], [], []
-    for combination in itertools.product(*values.values()):
-        choices = Choices(**dict(zip(values, combination, strict=True)))
-        if _beyond(choices, workload, most or {}):
-            continue
-        deployment, problems = prepare.unplaced(hardware, model, workload, choices)
-        if deployment is None:
-            last = problems
-            continue
-        points.append(choices)
-        built.append(deployment)
-    if not points:
-        raise SpecError("space.deployment", ["no possible split", *last])
-    return _stacked(points, built, model, prepare.context_of(workload))
+    if size > MOST_COMBINATIONS:
+        raise SpecError("space.deployment", [f"{size:,} combinations; at most "
+                                             f"{MOST_COMBINATIONS:,}"])  # fmt: skip
+    bounds = dict(most or {})
+    rows = np.concatenate([
+        _possible(Combinations(values, np.arange(start, min(start + AT_ONCE, size))), scenarios,
+                  bounds)
+        for start in range(0, size, AT_ONCE)
+    ])  # fmt: skip
+    if not len(rows):
+        why = _problems(hardware, scenarios, values, size)
+        raise SpecError("space.deployment", ["no possible split", *why])
+    if len(rows) > MOST_POINTS:
+        raise SpecError("space.deployment", [f"{len(rows):,} points; at most {MOST_POINTS:,}"])
+    choices = Combinations(values, rows)
+    columns = [_columns(hardware, m, w, choices) for m, w in scenarios]
+    kept = _first_of_equals(columns)
+    pairs = list(zip(scenarios, columns, strict=True))
+    loads = [_resident_bytes(model, workload, _some(c, kept)) for (model, workload), c in pairs]
+    held = np.max([weights + cache for weights, cache in loads], axis=0)
+    # Where nothing fits, the lightest point stays, to say so of every design.
+    fits = held <= max(bounds.get("bytes", np.inf) * (1 + SLACK), held.min())
+    choices = choices.of(kept[fits])
+    return [Grid(choices, _some(c, kept[fits]), weights[fits], prepare.context_of(workload))
+            for ((_, workload), c), (weights, _) in zip(pairs, loads, strict=True)]  # fmt: skip
 
 
-def _beyond(choices: Choices, workload: Workload, most: Mapping[str, float]) -> bool:
-    batch = workload.batch if choices.batch is None else choices.batch
-    chips = (choices.tp or 1) * choices.kvp * choices.dp * choices.pp
-    return batch > most.get("batch", np.inf) or chips > most.get("chips", np.inf)
-
-
-def _stacked(points, built: list[Deployment], model: ModelSpec, context: Context) -> Grid:
+def _some(columns: Deployment, kept: np.ndarray) -> Deployment:
     import jax
 
-    columns = jax.tree.map(lambda *leaves: np.asarray(leaves, float), *built)
-    table = np.stack(jax.tree.leaves(columns), axis=1)
-    _, first = np.unique(table, axis=0, return_index=True)
-    kept = np.sort(first)
-    columns = jax.tree.map(lambda column: column[kept], columns)
+    return jax.tree.map(lambda column: column[kept], columns)
+
+
+def _counts(model: ModelSpec, workload: Workload, choices: Combinations) -> Deployment:
+    """The counts of deployments as columns; formats and skews left out."""
+    batch = choices.numbers("batch", workload.batch)
+    dp, pp = choices.numbers("dp", 1.0), choices.numbers("pp", 1.0)
+    # No more micro-batches than there are sequences, where none are stated.
+    unstated = np.minimum(pp, np.maximum(batch / dp, 1.0))
+    stated = choices.numbers("micro_batches", np.nan)
+    accepted, queries, draft_layers = prepare.speculation(model, Choices())
+    fields: dict[str, Any] = {
+        "batch": batch,
+        "micro_batches": np.where(np.isnan(stated), unstated, stated),
+        **{name: choices.numbers(name, 1.0) for name in ("tp", "kvp", "dp", "pp", "ep")},
+        "formats": None,
+        "skew": None,
+        "weights_in": {},
+        "kv_in": {},
+        "stripe_fraction": choices.numbers("stripe", 1.0),
+        "overlap": choices.numbers("overlap", 0.0),
+        "accepted": accepted,
+        "queries": queries,
+        "draft_layers": draft_layers,
+    }
+    return Deployment(**fields)
+
+
+def _possible(choices: Combinations, scenarios, most: Mapping[str, float]) -> np.ndarray:
+    """The combinations that can exist for every scenario, inside the bounds."""
+    good = np.ones(len(choices), bool)
+    for model, workload in scenarios:
+        d = _counts(model, workload, choices)
+        good &= prepare.split_possible(model, d)
+        good &= (d.batch <= most.get("batch", np.inf)) & (d.chips <= most.get("chips", np.inf))
+    return choices.rows[good]
+
+
+def _problems(hardware, scenarios, values: Mapping[str, tuple], size: int) -> list[str]:
+    """Why the last combination cannot exist."""
+    last = Combinations(values, np.array([size - 1]))[0]
+    found = [prepare.unplaced(hardware, model, workload, last)[1] for model, workload in scenarios]
+    return list(dict.fromkeys(problem for problems in found for problem in problems))
+
+
+def _columns(hardware: HardwareSpec, model: ModelSpec, workload: Workload,
+             choices: Combinations) -> Deployment:  # fmt: skip
+    """Deployments as columns of floats, placement left open."""
+    import jax
+
+    d = _counts(model, workload, choices)
+    of_formats, first = choices.groups(FORMAT_FIELDS)
+    named = [prepare.formats_of(hardware, model, choices[i]) for i in first]
+    formats = jax.tree.map(lambda *leaves: np.array(leaves, float)[of_formats], *named)
+    skew = _skews(model, workload, choices, d)
+    filled = dataclasses.replace(d, formats=formats, skew=skew)
+    return jax.tree.map(lambda leaf: np.broadcast_to(np.asarray(leaf, float), len(choices)), filled)
+
+
+def _skews(model: ModelSpec, workload: Workload, choices: Combinations, d: Deployment) -> Skew:
+    """Skews as columns; they depend on few counts, so that few are computed."""
+    import jax
+
+    # Micro-batches that are not stated are as many as pipeline stages.
+    stated = None not in choices.values.get("micro_batches", (None,))
+    names = ["batch", "micro_batches", "dp", "ep"]
+    group, first = choices.groups(names if stated else [*names, "pp"])
+    counts = [np.asarray(getattr(d, name))[first].tolist() for name in names]
+    context = prepare.context_of(workload)
+    found = [
+        prepare.skew(model, workload, context,
+                     SimpleNamespace(**dict(zip(names, row, strict=True)), queries=d.queries))
+        for row in zip(*counts, strict=True)
+    ]  # fmt: skip
+    return jax.tree.map(lambda *leaves: np.array(leaves, float)[group], *found)
+
+
+def _first_of_equals(columns: list[Deployment]) -> np.ndarray:
+    """Which points are no repetition of an earlier one."""
+    import jax
+    import pandas as pd
+
+    leaves = [leaf for leaf in jax.tree.leaves(columns) if np.ptp(leaf) > 0]
+    if not leaves:
+        return np.zeros(1, int)
+    table = pd.DataFrame(dict(enumerate(leaves)))
+    return np.flatnonzero(~table.duplicated().to_numpy())
+
+
+def _resident_bytes(
+    model: ModelSpec, workload: Workload, columns: Deployment
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bytes of weights and of KV cache on one chip, ``[point]``."""
+    import jax
+
     with jax.enable_x64(True):
-        ops = decode.decode_ops(model, context, columns)
+        ops = decode.decode_ops(model, prepare.context_of(workload), columns)
         stages = columns.pp / decode.stage_skew(model, columns)
         stored = sum(decode.stored_bytes(op, columns) for op in ops) / stages
-    weights = np.broadcast_to(np.asarray(stored, float), kept.shape).copy()
-    return Grid(tuple(points[i] for i in kept), columns, weights, context)
+        values = sum(op.layers * op.kv_stored_values for op in ops) * columns.formats.kv_bytes
+        states = sum(op.layers * op.state_stored_bytes for op in ops)
+        sequences = columns.batch / columns.dp / stages * (1 + workload.reserve_fraction)
+        cache = (values + states) * sequences
+    shape = np.shape(columns.batch)
+    return (np.broadcast_to(np.asarray(stored, float), shape).copy(),
+            np.broadcast_to(np.asarray(cache, float), shape))  # fmt: skip
 
 
 def placed(hardware: HardwareSpec, d: Deployment, weights_bytes) -> Deployment:

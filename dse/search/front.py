@@ -1,6 +1,8 @@
 """``front.json``: a run's front confirmed in float64, its named designs, real chips beside it."""
 
+import math
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,9 +10,10 @@ import pandas as pd
 
 from dse.estimate.output import TOLERANCE
 from dse.search import archive as archives
-from dse.search import compare, confirm
+from dse.search import compare, confirm, goals
 from dse.search.archive import Archive, Row
-from dse.search.settings import OBJECTIVES, Settings
+from dse.search.goals import OBJECTIVES
+from dse.search.settings import Settings
 from dse.search.space import Family
 
 SCHEMA = "dse.front/1"
@@ -30,7 +33,7 @@ def front_of(name: str, settings: Settings, archive: Archive, evaluators, state)
     """The object of ``front.json``."""
     designs = _designs(settings, archive, evaluators)
     points = np.array([[d[goal] for goal in OBJECTIVES] for d in designs]).reshape(-1, 2)
-    logs = np.log10(points)
+    logs = np.log10(goals.points_of(settings.objectives, designs))
     curves = [compare.curve(chip, settings) for chip in settings.compare]
     ends = {"high_efficiency_decoder": None, "low_latency_decoder": None, "knee": None}
     if designs:
@@ -55,18 +58,31 @@ def front_of(name: str, settings: Settings, archive: Archive, evaluators, state)
         "trials": state["trials"],
         "trials_feasible": state["feasible"],
         "evaluations": state["evaluations"],
-        "objectives": list(OBJECTIVES),
-        "constraints": {c.stem: c.text for c in settings.constraints},
-        "reference_point": list(settings.reference_point),
+        "objectives": [objective.name for objective in settings.objectives],
+        "constraints": _constraints(settings),
+        "reference_point": _reference(settings),
         "hypervolume": archives.hypervolume(logs, archive.reference),
         "certificate": None,
-        "certificate_note": "this release does not bound how far from optimal the front can be",
         **ends,
         "gain": gains(points, curves),
         "families": {f.name: f.title for f in settings.space.families},
         "designs": designs,
         "compare": curves,
     }
+
+
+def _constraints(settings: Settings) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for limit in settings.constraints:
+        both = (found[limit.stem],) if limit.stem in found else ()
+        found[limit.stem] = ", ".join((*both, limit.text))
+    return found
+
+
+def _reference(settings: Settings) -> list[float]:
+    """As the metrics themselves, in the order of the objectives."""
+    pairs = zip(settings.objectives, settings.reference_point, strict=True)
+    return [objective.goal(goal) for objective, goal in pairs]
 
 
 def gains(points: np.ndarray, curves: list[dict[str, Any]]) -> dict[str, Any]:
@@ -95,25 +111,30 @@ def _designs(settings: Settings, archive: Archive, evaluators) -> list[dict[str,
         pairs = [(row.values, evaluator.grid.choices[row.point]) for row in mine]
         results = confirm.confirmed(evaluator.family, pairs, settings)
         for row, (_, choices), result in zip(mine, pairs, results, strict=True):
-            if result["feasible"] and _within(result, settings):
+            if result["feasible"] and within(result, settings):
                 found.append(_design(row, evaluator.family, choices, result, settings))
-    goals = np.array([[d[goal] for goal in OBJECTIVES] for d in found]).reshape(-1, 2)
-    kept = [d for d, good in zip(found, archives.nondominated(goals), strict=True) if good]
+    points = goals.points_of(settings.objectives, found)
+    kept = [d for d, good in zip(found, archives.nondominated(points), strict=True) if good]
     return sorted(kept, key=lambda d: d[OBJECTIVES[0]])
 
 
-_RESULT_OF = {"chip_power": "chip_power_w", "silicon": "silicon_mm2", "die_area": "area_mm2",
-              "heat_flux": "die_power_density_w_per_mm2", "bom": "cost_usd", "power": "power_w",
-              "silicon_per_rate": "mm2_per_token_per_s", "junction": "junction_k",
-              "tpot": "tpot_s", "usd_per_million_tokens": "usd_per_million_tokens"}  # fmt: skip
+# Where the object of `dse eval --json` calls a metric by another name.
+_RESULT_OF = {"die_area_mm2": "area_mm2", "heat_flux_w_per_mm2": "die_power_density_w_per_mm2",
+              "bom_usd": "cost_usd", "silicon_per_rate_mm2": "mm2_per_token_per_s"}  # fmt: skip
+
+
+def metric_of(result: Mapping[str, Any], name: str) -> float:
+    """A metric by name, of the object of ``dse eval --json``; not a number where undefined."""
+    value = result[_RESULT_OF.get(name, name)]
+    return math.nan if value is None else float(value)
 
 
 def _used(result: dict[str, Any], constraint) -> float:
-    name = constraint.metric.name
-    return float(result[name] if name in result else result[_RESULT_OF[constraint.stem]])
+    return metric_of(result, constraint.metric.name)
 
 
-def _within(result: dict[str, Any], settings: Settings) -> bool:
+def within(result: dict[str, Any], settings: Settings) -> bool:
+    """Whether the object of ``dse eval --json`` keeps the limits of a study."""
     slack = TOLERANCE
     return all(c.margin(_used(result, c)) <= slack for c in settings.constraints)
 
@@ -127,6 +148,7 @@ def _design(row: Row, family: Family, choices, result, settings: Settings) -> di
         "trial": row.trial,
         "family": row.family,
         **{name: result[name] for name in KEPT},
+        **{o.name: metric_of(result, o.name) for o in settings.objectives},
         "hardware": hardware,
         "deployment": deployment,
         "formats": {name: result[name] for name in ("weights", "kv", "activations")},
@@ -169,12 +191,14 @@ def _active(result: dict[str, Any], settings: Settings) -> list[str]:
         for name, limit in result["limits"].items()
         if limit["allowed"] and limit["used"] >= limit["allowed"] * (1 - ACTIVE)
     ]
-    return limits + [c.stem for c in settings.constraints if c.margin(_used(result, c)) >= -ACTIVE]
+    pairs = zip(settings.limit_names, settings.constraints, strict=True)
+    return limits + [name for name, c in pairs if c.margin(_used(result, c)) >= -ACTIVE]
 
 
 def table_of(front: dict[str, Any]) -> pd.DataFrame:
     """The front as a table: goals, what people sort by, hardware, deployment."""
-    plain = [name for name in KEPT if name not in
+    kept = dict.fromkeys((*KEPT, *front["objectives"]))
+    plain = [name for name in kept if name not in
              ("time_breakdown_s", "energy_breakdown_j", "j_per_token_by_scope", "critical_path",
               "capacity", "placement", "extrapolated")]  # fmt: skip
     lines = []

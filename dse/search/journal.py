@@ -6,14 +6,14 @@ append; a run that is killed loses at most the generation it was working on.
 
 import pathlib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
-from dse.search.settings import OBJECTIVES
+from dse.search.goals import TWO_GOALS, Objective
 
 
 class BufferedJournal(BaseJournalBackend):
@@ -39,29 +39,35 @@ class BufferedJournal(BaseJournalBackend):
             self._written = len(self._logs)
 
 
-def create(storage, name: str, load_if_exists: bool = True) -> optuna.Study:
-    """A study of both goals in a storage."""
+def create(
+    storage,
+    name: str,
+    load_if_exists: bool = True,
+    objectives: Sequence[Objective] = TWO_GOALS,
+) -> optuna.Study:
+    """A study of some goals in a storage."""
     study = optuna.create_study(
         storage=storage,
         study_name=name,
-        directions=[optuna.study.StudyDirection.MAXIMIZE] * len(OBJECTIVES),
+        directions=[optuna.study.StudyDirection.MAXIMIZE] * len(objectives),
         sampler=optuna.samplers.RandomSampler(seed=0),
         load_if_exists=load_if_exists,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        study.set_metric_names([f"log10_{name}" for name in OBJECTIVES])
+        study.set_metric_names([objective.log_name for objective in objectives])
     return study
 
 
 class Trials:
     """The trials of a run: an in-memory study to ask and tell, and its journal."""
 
-    def __init__(self, path: pathlib.Path, name: str):
+    def __init__(self, path: pathlib.Path, name: str, objectives: Sequence[Objective] = TWO_GOALS):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._backend = BufferedJournal(path)
-        self._saved = create(JournalStorage(self._backend), name)
-        self.study = create(optuna.storages.InMemoryStorage(), name)
+        self._saved = create(JournalStorage(self._backend), name, objectives=objectives)
+        memory = optuna.storages.InMemoryStorage()
+        self.study = create(memory, name, objectives=objectives)
         self.study.add_trials(self._saved.get_trials(deepcopy=False))
 
     def __len__(self) -> int:

@@ -26,7 +26,6 @@ EXPONENTS = (8.0, 96.0)  # of the p-norm, first and last; the last is reached at
 PENALTY = 8.0  # of a natural logarithm of a limit or of a level
 LEAST_MARGIN = -0.95  # limits used less than this are all alike
 HARD = 4096.0  # exponent of a p-norm that float32 cannot tell from the maximum
-GOALS = (lambda e: e.user_tokens_per_s, lambda e: e.system_tokens_per_s_per_w)
 SAFETY = 1e-3  # kept below every limit, for what float32 and the p-norm leave
 
 
@@ -71,6 +70,7 @@ class Polisher:
 
     def __init__(self, evaluator: Evaluator):
         self.evaluator = evaluator
+        self.goals = len(evaluator.settings.objectives)
         self._compiled = jax.jit(self._walk)
 
     def __call__(self, shares: np.ndarray, points: np.ndarray, aims: Aims, pace: Pace) -> Polished:
@@ -90,7 +90,7 @@ class Polisher:
 
     def values(self, shares: np.ndarray, points: np.ndarray) -> np.ndarray:
         """Goals and limits ``[design, output]``, as `linearized` orders them, hard maxima."""
-        goals = len(GOALS)
+        goals = self.goals
         none = Aims(np.zeros((goals, len(points))), np.full((goals, len(points)), -np.inf))
         return self._in_parts(shares, points, none, Pace(0, 0.0), (HARD, HARD))[2].T
 
@@ -103,7 +103,7 @@ class Polisher:
         count, outputs = len(points), self.outputs
         rows = np.repeat(np.arange(count), outputs)
         prices = np.tile(np.eye(outputs), count)
-        goals = len(GOALS)
+        goals = self.goals
         none = Aims(np.zeros((goals, len(rows))), np.full((goals, len(rows)), -np.inf))
         found = self._in_parts(shares[rows], points[rows], none, Pace(0, 0.0),
                                (exponent, exponent), prices)  # fmt: skip
@@ -149,6 +149,7 @@ class Polisher:
         weights, levels, prices = aims
         steps, rate, *exponents = pace
         optimizer = optax.scale_by_adam(b1=0.8, b2=0.95)
+        moves = np.array([[not axis.is_radix] for axis in self.evaluator.family.axes], np.float32)
 
         def step(index, state):
             shares, moments, best, least, _, _ = state
@@ -161,7 +162,7 @@ class Polisher:
             # Losses under different exponents do not compare: the best is of the second half.
             better = (loss < least) & (done >= 0.5)
             best, least = jnp.where(better, shares, best), jnp.where(better, loss, least)
-            slopes = jnp.nan_to_num(slopes, nan=0.0, posinf=0.0, neginf=0.0)
+            slopes = jnp.nan_to_num(slopes, nan=0.0, posinf=0.0, neginf=0.0) * moves
             update, moments = optimizer.update(slopes, moments)
             length = rate * 0.5 * (1 + jnp.cos(jnp.pi * done))
             moved = jnp.clip(shares - length * update, 0.0, 1.0)
@@ -183,7 +184,7 @@ class Polisher:
         estimate = estimate_step(
             design, scenario, settings.fidelity, settings.power_scope, exponent
         )
-        goals = [jnp.log(goal(estimate)) for goal in GOALS]
+        goals = [o.log(o.metric.of(estimate), jnp.log) for o in settings.objectives]
         margins = [limit.margin for limit in estimate.limits.values()]
         margins += [c.margin(c.metric.of(estimate)) for c in settings.constraints]
         used = [jnp.log1p(jnp.maximum(margin, LEAST_MARGIN)) for margin in margins]
@@ -194,7 +195,7 @@ class Polisher:
 
 def _loss(outputs, weights, levels):
     """Penalties of limits and levels less the weighted goals, ``[design]``."""
-    goals, used = outputs[: len(GOALS)], outputs[len(GOALS) :]
+    goals, used = outputs[: len(weights)], outputs[len(weights) :]
     free = jnp.isneginf(levels)
     short = jnp.where(free, 0.0, jnp.maximum(jnp.where(free, 0.0, levels) - goals, 0.0))
     broken = jnp.maximum(used + SAFETY, 0.0)

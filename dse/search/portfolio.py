@@ -50,6 +50,7 @@ def portfolio(run: Run, most: int) -> dict[str, Any]:
         SpecError: no trial has finished, or specs or package are not what they were.
     """
     settings = run.settings()
+    both = _both_goals(run, settings)
     changes = model_changes(run, settings)
     if changes:
         raise SpecError(run.name, [*changes, "its chips cannot be evaluated again; start a fresh "
@@ -57,7 +58,7 @@ def portfolio(run: Run, most: int) -> dict[str, Any]:
     front = run.front()
     stored = _stored(run, settings)
     evaluators = batch.evaluators(settings)
-    reference = np.log10(settings.reference_point)
+    reference = np.log10(settings.reference_point)[both]
     kept = cover.contenders([chip.logs for chip in stored], reference, THIN_STORED * (1 + 1e-9))
     chips = _swept([stored[i] for i in kept], evaluators, settings)
     covers = _chosen(chips, evaluators, settings, most)
@@ -69,7 +70,7 @@ def portfolio(run: Run, most: int) -> dict[str, Any]:
         "run": run.name,
         "study": settings.name,
         "objectives": list(OBJECTIVES),
-        "reference_point": list(settings.reference_point),
+        "reference_point": [settings.reference_point[i] for i in both],
         "hypervolume": whole,
         "candidates": len(stored),
         "swept_again": len(chips),
@@ -83,9 +84,24 @@ def portfolio(run: Run, most: int) -> dict[str, Any]:
 # --- chips ----------------------------------------------------------------------------------------
 
 
+def _both_goals(run: Run, settings: Settings) -> list[int]:
+    """Where the two goals that a portfolio serves stand among the objectives of a study.
+
+    Raises:
+        SpecError: the study searched for others.
+    """
+    names = [objective.name for objective in settings.objectives]
+    missing = [name for name in OBJECTIVES if name not in names]
+    if missing:
+        raise SpecError(run.name, [f"a portfolio serves {' and '.join(OBJECTIVES)}; this study has "
+                                   f"no objective {missing[0]}"])  # fmt: skip
+    return [names.index(name) for name in OBJECTIVES]
+
+
 def _stored(run: Run, settings: Settings) -> list[Chip]:
     """Every piece of hardware that competed, with what the run kept of its curve."""
     logs, rows = run.competed(settings)
+    logs = logs[:, _both_goals(run, settings)]
     lines: dict[tuple[int, str, tuple[float, ...]], list[int]] = defaultdict(list)
     for line, row in enumerate(rows):
         lines[row.trial, row.family, row.values].append(line)
@@ -110,7 +126,9 @@ def _swept(
             good = outcome.limit_margin <= TOLERANCE
             for constraint, used in zip(settings.constraints, outcome.metrics, strict=True):
                 good &= constraint.margin(used) <= TOLERANCE
-            goals = np.stack([getattr(outcome, goal) for goal in OBJECTIVES], axis=-1)
+            named = [objective.name for objective in settings.objectives]
+            columns = dict(zip(named, outcome.goals, strict=True))
+            goals = np.stack([columns[goal] for goal in OBJECTIVES], axis=-1)
             for row, i in enumerate(part):
                 found[i] = _curve(chips[i], goals[row], good[row])
     return found
@@ -141,7 +159,8 @@ def _curve(chip: Chip, goals: np.ndarray, good: np.ndarray) -> Chip:
 
 def _chosen(chips: list[Chip], evaluators, settings: Settings, most: int) -> list[cover.Cover]:
     """The best sets; every chip in one is replaced, in ``chips`` too, by the confirmed one."""
-    reference = np.log10(settings.reference_point)
+    names = [objective.name for objective in settings.objectives]
+    reference = np.log10([settings.reference_point[names.index(name)] for name in OBJECTIVES])
     sure: set[int] = set()
     while True:
         covers = cover.covers([chip.logs for chip in chips], reference, most)

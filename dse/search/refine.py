@@ -50,8 +50,8 @@ def _step(polisher: Polisher, shares, points, aims: Aims, radius, exponent) -> n
     used = np.concatenate([values[:, goals:] + SAFETY / 4, short], axis=1)
     cost = -np.einsum("dg,dga->da", weights, slopes[:, :goals])
     # Few whole numbers stay: over a small box they do not move, whatever their slope promises.
-    reach = np.where([axis.is_coarse for axis in polisher.evaluator.family.axes], 0.0,
-                     radius[:, None])  # fmt: skip
+    axes = polisher.evaluator.family.axes
+    reach = np.where([axis.is_coarse or axis.is_radix for axis in axes], 0.0, radius[:, None])
     low, high = np.maximum(-reach, -shares) - 1e-9, np.minimum(reach, 1 - shares) + 1e-9
     return minimize(cost, rows, -used, low, high, PENALTY).x
 

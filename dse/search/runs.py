@@ -21,9 +21,10 @@ import numpy as np
 import pandas as pd
 
 from dse import __version__
+from dse.search import goals
 from dse.search import settings as study_settings
 from dse.search.archive import Archive, Row, nondominated, thin
-from dse.search.settings import OBJECTIVES, Settings
+from dse.search.settings import Settings
 from dse.specs import library
 from dse.specs.schema import SpecError, nearest
 
@@ -71,11 +72,11 @@ class Run:
         """How the run came about."""
         return json.loads((self.folder / "provenance.json").read_text("utf-8"))
 
-    def trials(self, name: str) -> Any:
+    def trials(self, name: str, objectives) -> Any:
         """The trials so far, in memory and in the journal."""
         from dse.search.journal import Trials  # Optuna, which readers of runs do without
 
-        return Trials(self.journal, name)
+        return Trials(self.journal, name, objectives)
 
     # --- writing ---------------------------------------------------------------------------------
 
@@ -107,10 +108,21 @@ class Run:
 
         front = front_of(self.name, settings, archive, evaluators, state)
         front["family_fronts"] = self.family_fronts(settings)
+        front["certificate"] = self.certificate
         write_parquet(self.folder / "front.parquet", table_of(front))
         write_json(self.folder / "front.json", front)
 
+    def write_certificate(self, certificate: dict[str, Any]) -> None:
+        """``certificate.json``, which the next ``front.json`` carries."""
+        write_json(self.folder / "certificate.json", certificate)
+
     # --- reading ---------------------------------------------------------------------------------
+
+    @property
+    def certificate(self) -> dict[str, Any] | None:
+        """The bounds of the run's space, None where none were computed."""
+        path = self.folder / "certificate.json"
+        return json.loads(path.read_text("utf-8")) if path.is_file() else None
 
     def settings(self) -> Settings:
         """The study as it was started, from the copy in the folder."""
@@ -119,18 +131,25 @@ class Run:
         return study_settings.parse(with_copy, trials=started["trials"], seed=started["seed"])
 
     def competed(self, settings: Settings) -> tuple[np.ndarray, list[Row]]:
-        """Log10 of both goals of every design that competed, and where each is from."""
+        """Log10 of the goals of every design that competed, and where each is from."""
         parts = sorted(self.evaluated.glob("part-*.parquet"))
         points, rows = [], []
         for part in parts:
             table = pd.read_parquet(part)
-            points.append(np.log10(table[list(OBJECTIVES)].to_numpy()))
+            points.append(goals.logs_of(settings.objectives, table))
             rows += _rows(table, settings)
-        return (np.concatenate(points) if points else np.empty((0, 2))), rows
+        return (np.concatenate(points) if points else np.empty((0, len(settings.objectives)))), rows
 
     def family_fronts(self, settings: Settings) -> dict[str, list[list[float]]]:
-        """Both goals along the front of each family alone: what is technology, what is search."""
+        """Both goals along the front of each family alone: what is technology, what is search.
+
+        Of a study of more goals, along the front of these two; none where it lacks one of them.
+        """
         points, rows = self.competed(settings)
+        names = [objective.name for objective in settings.objectives]
+        if not set(goals.OBJECTIVES) <= set(names):
+            return {}
+        points = points[:, [names.index(name) for name in goals.OBJECTIVES]]
         families = np.array([row.family for row in rows])
         found = {}
         for family in settings.space.families:

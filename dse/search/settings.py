@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from dse import metrics, units
-from dse.search import space
+from dse.search import families, goals, space
 from dse.search.deployments import FIELDS, axis_values
+from dse.search.goals import OBJECTIVES, Objective
 from dse.specs import library, load
 from dse.specs.schema import SpecError, nearest
 
-OBJECTIVES = ("user_tokens_per_s", "system_tokens_per_s_per_w")
-REFERENCE_POINT = (10.0, 1e-3)
 FIDELITIES = ("sol", "calibrated")
 POWER_SCOPES = ("accelerator", "system", "facility")
 SAMPLER_NAMES = ("gradient", "nsga2", "nsga3", "tpe", "random", "qmc")
@@ -70,8 +69,16 @@ class Settings:
     power_scope: str
     deployment: dict[str, tuple]
     constraints: tuple[Constraint, ...]
-    reference_point: tuple[float, float]
+    objectives: tuple[Objective, ...]
+    reference_point: tuple[float, ...]  # of the goals: of what is minimized, the reciprocal
     search: Search
+
+    @property
+    def limit_names(self) -> tuple[str, ...]:
+        """What each constraint is called: its metric's stem, with its sense if it is one of two."""
+        stems = [constraint.stem for constraint in self.constraints]
+        return tuple(c.stem if stems.count(c.stem) == 1 else f"{c.stem} {c.sense}"
+                     for c in self.constraints)  # fmt: skip
 
     def bound(self, stem: str) -> float | None:
         """The upper limit on a metric, or None."""
@@ -112,12 +119,11 @@ def parse(
     compare = [_loaded("chips", chip, "compare", problems) for chip in raw.compare]
     for key, known in (("fidelity", FIDELITIES), ("power_scope", POWER_SCOPES)):
         _known(key, getattr(raw, key), known, problems)
-    if list(raw.objectives) != list(OBJECTIVES):
-        problems.append(f"objectives: this release searches {' and '.join(OBJECTIVES)}")
+    objectives = goals.read(raw.objectives, problems)
     deployment = _deployment(raw.space.deployment, problems)
     constraints = _constraints(raw.constraints, problems)
-    reference = _reference(raw.reference_point, problems)
-    searched_space = space.read(bases, raw.space, problems)
+    reference = goals.reference(raw.reference_point, objectives, problems)
+    searched_space = families.read(bases, raw.space, problems)
     if problems:
         raise SpecError(where, problems)
     return Settings(
@@ -133,6 +139,7 @@ def parse(
         power_scope=raw.power_scope,
         deployment=deployment,
         constraints=constraints,
+        objectives=objectives,
         reference_point=reference,
         search=searched,
     )
@@ -248,44 +255,41 @@ def _deployment(raw: dict[str, Any], problems: list[str]) -> dict[str, tuple]:
 
 
 def _constraints(raw: dict[str, Any], problems: list[str]) -> tuple[Constraint, ...]:
-    found = []
+    """One limit for each metric, or a list of one from below and one from above."""
+    found: list[Constraint] = []
     for stem, entry in raw.items():
         metric = metrics.by_stem(stem)
         if metric is None:
             known = [m.stem for m in metrics.METRICS.values()]
             problems.append(f"constraints.{stem}: unknown metric{nearest(stem, known)}")
             continue
-        match = _LIMIT.match(entry) if isinstance(entry, str) else None
-        if match is None:
-            example = f'"<= 1200 W" ({units.describe(metric.quantity)})'
-            problems.append(f"constraints.{stem}: {entry!r} is not a limit; wanted {example}")
-            continue
-        try:
-            allowed = units.parse(_number(match[2]), metric.quantity)
-        except units.UnitError as error:
-            problems.append(f"constraints.{stem}: {error}")
-            continue
-        if allowed <= 0:
-            problems.append(f"constraints.{stem}: {entry!r}: the limit must be above zero")
-            continue
-        found.append(Constraint(metric.stem, match[1], allowed, entry))
+        for text in entry if isinstance(entry, list) and entry else [entry]:
+            limit = _limit(stem, metric, text, problems)
+            if limit is None:
+                continue
+            if any((c.stem, c.sense) == (limit.stem, limit.sense) for c in found):
+                problems.append(f"constraints.{stem}: limited twice by {limit.sense}")
+            found.append(limit)
     return tuple(found)
+
+
+def _limit(stem: str, metric: metrics.Metric, text: Any, problems: list[str]) -> Constraint | None:
+    match = _LIMIT.match(text) if isinstance(text, str) else None
+    if match is None:
+        example = f'"<= 1200 W" ({units.describe(metric.quantity)})'
+        problems.append(f"constraints.{stem}: {text!r} is not a limit; wanted {example}")
+        return None
+    try:
+        allowed = units.parse(_number(match[2]), metric.quantity)
+    except units.UnitError as error:
+        problems.append(f"constraints.{stem}: {error}")
+        return None
+    if allowed <= 0:
+        problems.append(f"constraints.{stem}: {text!r}: the limit must be above zero")
+        return None
+    return Constraint(metric.stem, match[1], allowed, text)
 
 
 def _number(text: str) -> str:
     """Thousands may be written with a comma or a blank: ``115 000 mm2``."""
     return re.sub(r"(?<=\d)[ ,](?=\d{3}\b)", "", text)
-
-
-def _reference(raw: dict[str, Any], problems: list[str]) -> tuple[float, float]:
-    for key in set(raw) - set(OBJECTIVES):
-        problems.append(f"reference_point.{key}: unknown{nearest(key, OBJECTIVES)}")
-    point = []
-    for name, otherwise in zip(OBJECTIVES, REFERENCE_POINT, strict=True):
-        value = raw.get(name, otherwise)
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not 0 < value < float("inf"):
-            problems.append(f"reference_point.{name}: {value!r} must be a number above zero")
-            value = otherwise
-        point.append(float(value))
-    return point[0], point[1]

@@ -8,7 +8,6 @@ the drawn family lacks is carried along unused.
 
 import dataclasses
 import functools
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,13 +16,11 @@ import numpy as np
 
 from dse import smooth, units
 from dse.resources import logic
-from dse.specs import load, overrides, schema
+from dse.specs import load, schema
 from dse.specs.hardware import HardwareSpec
-from dse.specs.schema import SpecError, nearest
 
 FAMILY = "hardware"  # the parameter that draws the base chip
 SERVE_LEVEL = "serve_level"  # which point of a trial's own front is told: 0 efficient, 1 fast
-MOST_FAMILIES = 24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +40,15 @@ class Axis:
     def field(self) -> str:
         """The path with the unit of its value at the end: a key of results."""
         return field_path(HardwareSpec, self.path)
+
+    @property
+    def is_radix(self) -> bool:
+        """Whether it counts peers of a link: worth something only where it reaches a whole group.
+
+        Slopes see the lanes that a smaller radix frees, never the stage that it adds, so it is
+        set to the size of groups and not moved.
+        """
+        return self.path.endswith(".radix")
 
     @property
     def is_coarse(self) -> bool:
@@ -100,7 +106,7 @@ class Family:
     @property
     def title(self) -> str:
         """The chip's name for people."""
-        chosen = ", ".join(f"{path.split('.')[-1]} {value}" for path, value in self.choices)
+        chosen = ", ".join(f"{choice_word(path)} {value}" for path, value in self.choices)
         # A search moves the numbers a chip's name may state, so families have words of their own.
         title = str(self.loaded.meta.get("facts", {}).get("family", self.loaded.title))
         return f"{title} ({chosen})" if chosen else title
@@ -169,9 +175,13 @@ class Space:
         return found | {SERVE_LEVEL: d.FloatDistribution(*self.levels)}
 
     def part(self, names: Sequence[str], levels: tuple[float, float]) -> "Space":
-        """Some families of the space, and of their fronts the part between two levels."""
-        families = tuple(family for family in self.families if family.name in names)
-        return Space(families, _parameters(families), _offered(families), levels)
+        """Some families of the space, and of their fronts the part between two levels.
+
+        A family is drawn by its name, since not all combinations of its choices may be left.
+        """
+        families = tuple(dataclasses.replace(self.by_name[name], base=name, choices=())
+                         for name in names)  # fmt: skip
+        return Space(families, parameters_of(families), (), levels)
 
     def start_parameters(self, family: Family, serve_level: float) -> dict[str, Any]:
         """Parameters of a family's chip as its file states it."""
@@ -191,6 +201,11 @@ class Space:
         chosen = {path: values[0] for path, values in self.choices} | dict(family.choices)
         low, high = self.levels
         return found | chosen | {SERVE_LEVEL: min(max(serve_level, low), high)}
+
+
+def choice_word(path: str) -> str:
+    """What a choice is called: the last word of its path, of a technology what it is of."""
+    return path.removesuffix(".technology").split(".")[-1]
 
 
 # --- leaves of a spec -----------------------------------------------------------------------------
@@ -256,175 +271,15 @@ def settled(hardware: HardwareSpec) -> HardwareSpec:
     return dataclasses.replace(hardware, clock_hz=jnp.minimum(hardware.clock_hz, limit))
 
 
-# --- reading --------------------------------------------------------------------------------------
-
-
-def read(bases: Sequence[str], raw, problems: list[str]) -> Space:
-    """The space of a study's ``[space]`` table; what is wrong with it is added to ``problems``."""
-    if raw.knobs not in ("default", "none"):
-        problems.append(f'space.knobs: {raw.knobs!r} is unknown; wanted "default" or "none"')
-    choices = {k: v["choices"] for k, v in raw.hardware.items() if _is_choice(v)}
-    moved = {k: v for k, v in raw.hardware.items() if not _is_choice(v)}
-    used: set[str] = set()
-    before = len(problems)
-    families = [
-        family
-        for base in dict.fromkeys(bases)
-        for family in _families(base, choices, moved, raw, (used, problems))
-    ]
-    if len(problems) == before:
-        for key in (*raw.hardware, *raw.hold):
-            if key not in used:
-                places = [p for f in families for p, _, _ in _places(f.loaded)]
-                problems.append(f"space.hardware.{key}: no chip of this study has it"
-                                f"{nearest(key, places)}")  # fmt: skip
-    if len(families) > MOST_FAMILIES:
-        problems.append(
-            f"space.hardware: {len(families)} structures; at most {MOST_FAMILIES} at once"
-        )
-    families, parameters = _shared(families)
-    return Space(tuple(families), parameters, _offered(families))
-
-
-def _is_choice(entry: Any) -> bool:
-    return isinstance(entry, Mapping) and set(entry) == {"choices"}
-
-
-def _places(loaded: load.Loaded):
-    return list(overrides.paths(loaded.tree, HardwareSpec))
-
-
-def _families(base, choices, moved, raw, notes) -> list[Family]:
-    used, problems = notes
-    try:
-        plain = load.load("chips", base)
-    except SpecError as error:
-        problems += [f"hardware: {problem}" for problem in error.problems]
-        return []
-    has = {key: values for key, values in choices.items() if _has(plain, key)}
-    used |= set(has)
-    found = []
-    for combination in itertools.product(*has.values()):
-        chosen = tuple((key, str(value)) for key, value in zip(has, combination, strict=True))
-        try:
-            loaded = load.load("chips", base, chosen) if chosen else plain
-        except SpecError as error:
-            problems += [f"space.hardware: {base}: {problem}" for problem in error.problems]
-            continue
-        axes, start = _axes(loaded, moved, raw, used, problems)
-        said = "".join(f" {k.split('.')[-1]}={v}" for k, v in chosen)
-        found.append(Family(base + said, base, chosen, loaded, axes, start))
-    return found
-
-
-def _has(loaded: load.Loaded, key: str) -> bool:
-    technologies = {p for p, *_ in load.references(loaded.tree, HardwareSpec)}
-    return key in technologies or _full_path(loaded, key) is not None
-
-
-def _full_path(loaded: load.Loaded, key: str) -> str | None:
-    places = {path: (table, k) for path, table, k in _places(loaded)}
-    return overrides.find_path(key, places, [])
-
-
-def _axes(loaded, moved, raw, used: set[str], problems) -> tuple[tuple[Axis, ...], tuple]:
-    """The axes of one chip: its own knobs, then what the study says, without what is held."""
-    entries: dict[str, tuple[Any, str]] = {}
-    if raw.knobs == "default":
-        for key, entry in loaded.meta.get("knobs", {}).items():
-            path = _full_path(loaded, key)
-            if path is not None:
-                entries[path] = (entry, f"knobs of {loaded.name}")
-    for key, entry in moved.items():
-        path = _full_path(loaded, key)
-        if path is not None:
-            used.add(key)
-            entries[path] = (entry, "study")
-    for key in raw.hold:
-        path = _full_path(loaded, key)
-        if path is not None:
-            used.add(key)
-            entries.pop(path, None)
-    found = [_axis(loaded, path, entry, origin, problems)
-             for path, (entry, origin) in entries.items()]  # fmt: skip
-    kept = [(axis, start) for axis, start in found if axis is not None]
-    return tuple(axis for axis, _ in kept), tuple(start for _, start in kept)
-
-
-def _axis(loaded, path: str, entry: Any, origin: str, problems: list[str]):
-    key = f"space.hardware.{path}" if origin == "study" else f"{loaded.name}: knobs.{path}"
-    record = dict(entry) if isinstance(entry, Mapping) else {"range": entry}
-    extra = set(record) - {"range", "scale", "coupled"}
-    if extra or not isinstance(record.get("range"), list) or len(record["range"]) != 2:
-        problems.append(f"{key}: wanted [low, high], {{ range, scale }} or {{ choices }}")
-        return None, None
-    unit = load.numeric_unit(loaded, path)
-    try:
-        low, high = (units.parse(end, unit) for end in record["range"])
-    except units.UnitError as error:
-        problems.append(f"{key}: {error}")
-        return None, None
-    scale = record.get("scale", "linear")
-    whole = all(isinstance(end, int) and not isinstance(end, bool) for end in record["range"])
-    axis = Axis(path, path, unit, low, high, scale == "log", whole, origin)
-    start = _start(loaded.spec, axis)
-    problem = _range_problem(axis, scale, start)
-    if problem:
-        problems.append(f"{key}: {problem}")
-        return None, None
-    return axis, start
-
-
-def _range_problem(axis: Axis, scale: str, start: float) -> str | None:
-    if scale not in ("log", "linear"):
-        return f"scale {scale!r} is unknown{nearest(scale, ('log', 'linear'))}"
-    if not axis.low < axis.high:
-        return f"the range {axis.show(axis.low)} to {axis.show(axis.high)} is empty"
-    if axis.log and axis.low <= 0:
-        return "a log scale needs a range above zero"
-    if not axis.low * (1 - 1e-9) <= start <= axis.high * (1 + 1e-9):
-        between = f"{axis.show(axis.low)} to {axis.show(axis.high)}"
-        return f"the chip's {axis.show(start)} lies outside {between}"
-    return None
-
-
-def _start(spec: HardwareSpec, axis: Axis) -> float:
-    """What the chip's file says, or what the law it follows gives."""
-    value = leaf_of(spec, axis.path)
-    if value is None and axis.path == "clock":
-        value = logic.clock_limit_hz(spec, logic.voltage_v(spec))
-        value = min(max(float(value), axis.low), axis.high)
-    if value is None and axis.path.endswith(".ratio"):
-        tier = leaf_of(spec, axis.path.removesuffix(".ratio"))
-        value = tier.technology.stack_bandwidth_bytes_per_s / tier.technology.stack_capacity_bytes
-    return float(axis.from_unit_cube(0.5)) if value is None else float(value)
-
-
-def _shared(families: list[Family]) -> tuple[list[Family], tuple[Axis, ...]]:
-    """Name the parameters: a path of one range everywhere is one parameter of all families."""
-    ranges: dict[str, set] = {}
-    for family in families:
-        for axis in family.axes:
-            ranges.setdefault(axis.path, set()).add((axis.low, axis.high, axis.log, axis.whole))
-    renamed = []
-    for family in families:
-        axes = tuple(
-            axis if len(ranges[axis.path]) == 1
-            else dataclasses.replace(axis, name=f"{axis.path}@{family.name}")
-            for axis in family.axes
-        )  # fmt: skip
-        renamed.append(dataclasses.replace(family, axes=axes))
-    return renamed, _parameters(renamed)
-
-
-def _parameters(families: Sequence[Family]) -> tuple[Axis, ...]:
+def parameters_of(families: Sequence[Family]) -> tuple[Axis, ...]:
+    """The parameters of some families, each once."""
     found: dict[str, Axis] = {}
     for family in families:
         found |= {axis.name: axis for axis in family.axes if axis.name not in found}
     return tuple(found.values())
 
 
-def _offered(families: Sequence[Family]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def offered_by(families: Sequence[Family]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The values of each categorical choice that some family makes."""
     paths = dict.fromkeys(path for family in families for path, _ in family.choices)
     return tuple((p, tuple(dict.fromkeys(v for f in families for q, v in f.choices if q == p)))

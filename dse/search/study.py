@@ -17,7 +17,7 @@ import optuna
 import pandas as pd
 
 from dse import compile_cache
-from dse.search import archive, batch, polish, runs, samplers, warm
+from dse.search import aims, archive, batch, goals, polish, runs, samplers, warm
 from dse.search.archive import Archive, Row
 from dse.search.batch import Evaluator
 from dse.search.journal import Trials
@@ -78,12 +78,13 @@ class Search:
         settings: Settings,
         folder: Any,  # where it is saved: a run folder, or an island's part of a shared study
         report: Callable[[Progress], None] | None = None,
+        refine: bool = False,
     ):
         self.settings = settings
         self.folder = folder
-        self.refines = settings.search.sampler in samplers.REFINED
+        self.refines = refine or settings.search.sampler in samplers.REFINED
         self.state = folder.recover()
-        self.trials: Trials = folder.trials(settings.name)
+        self.trials: Trials = folder.trials(settings.name, settings.objectives)
         self.archive = Archive(settings.reference_point)
         self.evaluators = batch.evaluators(settings)
         self.polishers = (
@@ -153,8 +154,10 @@ class Search:
             designs = evaluator.family.from_unit_cube(np.array([row.values for row in mine]))
             outcome = self._sweep(evaluator, designs)
             for index, row in enumerate(mine):
-                target = float(np.log10(outcome[0][index, row.point]))
-                found = swept(outcome, index, self.settings, target=target - 1e-6)
+                columns = [column[index, row.point] for column in outcome.goals]
+                reached = np.log10(goals.goals_of(self.settings.objectives, columns))
+                target = aims.with_one_free(reached - 1e-6, -1)
+                found = swept(outcome, index, self.settings, target=target)
                 self._add_trial(evaluator.family, found, designs[index], generation)
 
     def _add_trial(self, family: Family, found: Swept, values, generation: int) -> None:
@@ -170,6 +173,17 @@ class Search:
         )
         self.trials.study.add_trial(trial)
         self._count(number, family, found, values)
+
+    def enter(self, rows: list[Row]) -> None:
+        """Designs of the unit cube found elsewhere join the run as trials, saved at once."""
+        started, before = time.perf_counter(), self.archive.hypervolume
+        self._enter(rows, self._last_generation())
+        self._close(before, started)
+
+    @property
+    def competed(self) -> tuple[np.ndarray, list[Row]]:
+        """Log10 of both goals of all designs of the run that competed, and where each is from."""
+        return self.folder.competed(self.settings)
 
     def goes_on(self) -> bool:
         """Whether another generation is due: trials left, and a front that still moves."""
@@ -231,7 +245,8 @@ class Search:
         plain = [swept(outcome, i, self.settings, level=s) for i, s in enumerate(levels)]
         if not self.refines:
             return list(zip(plain, designs, strict=True))
-        targets = np.array([self._target(s, level) for s, level in zip(plain, levels, strict=True)])
+        pairs = enumerate(zip(plain, levels, strict=True))
+        targets = np.array([self._target(s, level, i) for i, (s, level) in pairs])
         polisher = self.polishers[evaluator.family.name]
         shares = evaluator.family.unit_cube(designs)
         moved, spent = warm.served(polisher, warm.sweep_of(evaluator, shares, outcome), targets)
@@ -241,14 +256,20 @@ class Search:
         told = [swept(outcome, i, self.settings, target=t - 1e-3) for i, t in enumerate(targets)]
         return list(zip(told, designs, strict=True))
 
-    def _target(self, found: Swept, level: float) -> float:
-        """Log10 of the speed to serve: on the trial's own front, else on the study's."""
+    def _target(self, found: Swept, level: float, number: int) -> np.ndarray:
+        """Log10 of the goals to serve: on the trial's own front, else on the study's.
+
+        One goal is free: the second of two, of more in turn any but the first.
+        """
+        count = len(self.settings.objectives)
         if len(found.front):
-            return found.values[0]
-        if not self.archive.rows:
-            return float(self.archive.reference[0])
-        low, high = self.archive.points[[0, -1], 0]
-        return float(low + level * (high - low))
+            return aims.with_one_free(np.array(found.values), 1 + number % (count - 1))
+        target = np.full(count, -np.inf)
+        target[0] = self.archive.reference[0]
+        if self.archive.rows:
+            low, high = self.archive.points[[0, -1], 0]
+            target[0] = low + level * (high - low)
+        return target
 
     def _sweep(self, evaluator: Evaluator, designs: np.ndarray):
         self.state["evaluations"] += len(designs) * len(evaluator.grid)
@@ -312,12 +333,13 @@ def look_first(settings: Settings, evaluators: dict[str, Evaluator]) -> None:
         family = evaluator.family
         designs = family.from_unit_cube(rng.uniform(size=(each, len(family.axes))))
         designs = np.concatenate([designs, [family.start]])
-        outcome = evaluator(designs)
-        for index in range(len(designs)):
-            found = swept(outcome, index, settings, level=0.0)
-            if len(found.front):
-                return
-            blockers[blocker(evaluator, outcome, index, found, settings)] += 1
+        for start in range(0, len(designs), batch.TILE_DESIGNS):
+            outcome = evaluator(designs[start : start + batch.TILE_DESIGNS])
+            for index in range(len(outcome.limit_margin)):
+                found = swept(outcome, index, settings, level=0.0)
+                if len(found.front):
+                    return
+                blockers[blocker(evaluator, outcome, index, found, settings)] += 1
     raise Infeasible(what_forbids(blockers, settings))
 
 

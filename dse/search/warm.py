@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dse.search.aims import Aim, ends, into_gaps, level_aim, spread, together
 from dse.search.archive import Archive, Row, nondominated
 from dse.search.batch import TOLERANCE, Evaluator, Outcome, Some
 from dse.search.polish import FAR, NEAR, PENALTY, Aims, Pace, Polisher
@@ -31,16 +32,7 @@ AT_ENDS = 4  # times as many for the ends of the front, which its hypervolume ha
 HOPELESS = 0.25  # natural logarithm: a family so far behind the front is left out of an aim
 FORGIVEN = 0.5  # natural logarithm, more than that after the first round
 SHORTLIST = 1.5  # natural logarithm: deployments further behind, at every aim, are swept no more
-TRADE = 0.02  # weight of the goals that an aim does not maximize: breaks ties
 LN10 = np.log(10.0)
-
-
-class Aim(NamedTuple):
-    """One goal to maximize while others keep a level; goals as natural logarithms."""
-
-    weights: np.ndarray  # [goal]
-    levels: np.ndarray  # [goal], -inf where free
-    is_end: bool  # of the front
 
 
 class Sweep(NamedTuple):
@@ -86,7 +78,8 @@ def sweep_of(evaluator: Evaluator, shares: np.ndarray, outcome: Outcome) -> Swee
     for constraint, used in zip(evaluator.settings.constraints, outcome.metrics, strict=True):
         worst = np.maximum(worst, constraint.margin(used))
     with np.errstate(all="ignore"):
-        goals = np.log(np.stack(outcome[:2]))
+        pairs = zip(evaluator.settings.objectives, outcome.goals, strict=True)
+        goals = np.stack([objective.log(column) for objective, column in pairs])
     defined = np.isfinite(goals).all(axis=0) & np.isfinite(worst)
     goals = np.where(defined, goals, np.float32(-1e3))
     broken = np.where(worst <= TOLERANCE, 0.0, np.log1p(np.maximum(worst, 0.0)))
@@ -99,7 +92,8 @@ def compile_all(evaluators: dict[str, Evaluator], polishers: dict[str, Polisher]
     def one(name: str) -> None:
         family = evaluators[name].family
         evaluators[name](np.array([family.start]))
-        aims = Aims(np.ones((2, 1)), np.full((2, 1), -np.inf))
+        goals = polishers[name].goals
+        aims = Aims(np.ones((goals, 1)), np.full((goals, 1), -np.inf))
         polishers[name](np.full((1, len(family.axes)), 0.5), np.zeros(1, int), aims, Pace(0, 0.0))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -112,7 +106,7 @@ def served(polisher: Polisher, swept: Sweep, targets: np.ndarray) -> tuple[np.nd
     Args:
         polisher: of the family.
         swept: the designs on the whole grid.
-        targets: log10 of the user tokens/s to keep, ``[design]``.
+        targets: log10 of the goals to keep, ``[design, goal]``, -inf where one is free.
     """
     aims = [level_aim(target * LN10) for target in targets]
     shares, points, of_aim = [], [], []
@@ -130,17 +124,6 @@ def served(polisher: Polisher, swept: Sweep, targets: np.ndarray) -> tuple[np.nd
     return moved, polished.evaluations
 
 
-def level_aim(level: float) -> Aim:
-    """The second goal, at no less than a level of the first."""
-    return Aim(np.array([TRADE, 1.0]), np.array([level, -np.inf]), False)
-
-
-def together(aims: list[Aim]) -> Aims:
-    """Aims as columns."""
-    return Aims(np.stack([aim.weights for aim in aims], axis=1),
-                np.stack([aim.levels for aim in aims], axis=1))  # fmt: skip
-
-
 class _Branch:
     """One family: what of it was swept last, and which deployments still count."""
 
@@ -149,7 +132,6 @@ class _Branch:
         self.points = np.arange(len(evaluator.grid))
         self._some: Some | None = None
         self.swept: Sweep = _nothing(evaluator)
-        self._neighbors = neighbors_of(evaluator)
 
     def sweep(self, shares: np.ndarray) -> Sweep:
         return sweep(self.evaluator, shares, self._some)
@@ -175,34 +157,46 @@ class _Branch:
         top = np.argpartition(-best, count - 1)[:count]
         shares, points = [self.swept.shares[merits[:, top].argmax(axis=0)]], [self.points[top]]
         for row in nearby:
-            around = self._neighbors(row.point)
+            around = self.evaluator.grid.choices.neighbors(row.point)
             picked = rng.permutation(around)[: NEIGHBORS * factor]
             shares.append(np.repeat([row.values], len(picked), axis=0))
             points.append(picked)
-        return np.concatenate(shares), np.concatenate(points).astype(int)
+        shares, both = np.concatenate(shares), np.concatenate(points).astype(int)
+        redrawn, wider = self._redrawn(shares, rng), self._with_peers(shares, both, rng)
+        return np.concatenate([shares, redrawn, wider]), np.concatenate(
+            [both, both[: len(redrawn)], both[: len(wider)]]
+        )
+
+    def _redrawn(self, shares: np.ndarray, rng) -> np.ndarray:
+        """Copies with one whole-number knob drawn anew: slopes do not see past its next step."""
+        axes = self.evaluator.family.axes
+        whole = np.flatnonzero([axis.whole and not axis.is_radix for axis in axes])
+        if not len(whole):
+            return shares[:0]
+        copies = shares.copy()
+        drawn = rng.uniform(size=len(copies))
+        copies[np.arange(len(copies)), rng.choice(whole, len(copies))] = drawn
+        return copies
+
+    def _with_peers(self, shares: np.ndarray, points: np.ndarray, rng) -> np.ndarray:
+        """Copies whose radix is the size of a group of the deployment: of attention, or of all."""
+        columns = self.evaluator.grid.columns
+        for index, axis in enumerate(self.evaluator.family.axes):
+            if axis.is_radix:
+                groups = np.stack([columns.tp * columns.kvp, columns.chips / columns.pp])
+                wanted = groups[rng.integers(0, 2, len(points)), points]
+                copies = shares.copy()
+                copies[:, index] = axis.unit_cube(np.clip(wanted, axis.low, axis.high))
+                return copies
+        return shares[:0]
 
 
 def _nothing(evaluator: Evaluator) -> Sweep:
     points = len(evaluator.grid)
     shares = np.empty((0, len(evaluator.family.axes)))
-    return Sweep(shares, np.empty((2, 0, points), np.float32), np.empty((0, points), np.float32))
-
-
-def neighbors_of(evaluator: Evaluator) -> Callable[[int], np.ndarray]:
-    """Points of the grid that differ from one in one choice by one step."""
-    choices = evaluator.settings.deployment
-    place = {name: {value: i for i, value in enumerate(values)} for name, values in choices.items()}
-    index = [tuple(place[name][getattr(c, name)] for name in choices)
-             for c in evaluator.grid.choices]  # fmt: skip
-    point_at = {key: point for point, key in enumerate(index)}
-
-    def around(point: int) -> np.ndarray:
-        key = index[point]
-        moved = [(*key[:i], key[i] + step, *key[i + 1 :])
-                 for i in range(len(key)) for step in (-1, 1)]  # fmt: skip
-        return np.array([point_at[k] for k in moved if k in point_at], int)
-
-    return around
+    goals = len(evaluator.settings.objectives)
+    return Sweep(shares, np.empty((goals, 0, points), np.float32),
+                 np.empty((0, points), np.float32))  # fmt: skip
 
 
 class Warm:
@@ -280,30 +274,32 @@ class Warm:
 
     # --- aims ------------------------------------------------------------------------------------
 
-    def _ends(self) -> list[Aim]:
-        free = np.full(2, -np.inf)
-        return [Aim(np.where(np.arange(2) == goal, 1.0, TRADE), free, True) for goal in (0, 1)]
-
     def _first_aims(self) -> list[Aim]:
-        low = np.log(self.settings.reference_point[0])
-        high = max(float(branch.swept.goals[0].max()) for branch in self.branches.values())
-        levels = np.linspace(low, max(high, low + 1), LEVELS)
-        return [*map(level_aim, levels[self._asked(levels)]), *self._ends()]
+        low = np.log(self.settings.reference_point)
+        highs = [branch.swept.goals.max(axis=(1, 2)) for branch in self.branches.values()]
+        high = np.maximum(np.max(highs, axis=0).astype(float), low + 1)
+        aims = spread(low, high, LEVELS * (len(low) - 1), self._rng)
+        levels = np.array([aim.levels[0] for aim in aims])
+        asked = self._asked(levels) | np.isneginf(levels)
+        return [aim for aim, kept in zip(aims, asked, strict=True) if kept] + ends(len(low))
 
     def _gap_aims(self) -> list[Aim]:
         front = self.archive.points * LN10
-        levels = gap_levels(front[self._asked(front[:, 0])], GAPS)
-        return [*map(level_aim, levels), *self._ends()]
+        count, asked = GAPS * (front.shape[1] - 1), self._asked(front[:, 0])
+        return [*into_gaps(front[asked], count, self._rng), *ends(front.shape[1])]
 
     def _asked(self, levels: np.ndarray) -> np.ndarray:
-        """Which of rising levels lie in the part of the front that is asked for, and one beyond."""
-        if len(levels) < 2:
+        """Which levels of the first goal lie in the part that is asked for, and next to it.
+
+        Their range is the whole front: every search, of whatever part, aims at all of its ends.
+        """
+        shown = levels[np.isfinite(levels)]
+        if not len(shown):
             return np.ones(len(levels), bool)
-        low, high = self.settings.space.levels
-        shares = (levels - levels[0]) / max(levels[-1] - levels[0], 1e-9)
-        first, last = np.searchsorted(shares, low, "right") - 1, np.searchsorted(shares, high)
-        places = np.arange(len(levels))
-        return (places >= first) & (places <= last)
+        low, high = shown.min() + np.array(self.settings.space.levels) * np.ptp(shown)
+        low = shown[shown <= low].max(initial=shown.min())
+        high = shown[shown >= high].min(initial=shown.max())
+        return (levels >= low) & (levels <= high)
 
     def _front_merit(self, aim: Aim, number: int) -> float:
         """What the front has to offer for an aim, less what the first rounds forgive a family."""
@@ -322,6 +318,10 @@ class Warm:
             return []
         if aim.is_end:
             return [rows[max(mine, key=lambda i: float(goals[i] @ aim.weights))]]
+        if len(aim.levels) > 2:
+            kept = np.isfinite(aim.levels)
+            apart = np.abs(goals[mine][:, kept] - aim.levels[kept]).sum(axis=1)
+            return [rows[mine[i]] for i in np.argsort(apart, kind="stable")[:2]]
         at = np.searchsorted(goals[mine, 0], aim.levels[0])
         return [rows[mine[i]] for i in {max(at - 1, 0), min(at, len(mine) - 1)}]
 
@@ -334,21 +334,3 @@ def _best_of_each(groups, points, merit, wanted: np.ndarray) -> np.ndarray:
     order = order[np.sort(first)]
     starts = np.searchsorted(groups[order], groups[order])
     return order[np.arange(len(order)) - starts < wanted[groups[order]]]
-
-
-def gap_levels(front: np.ndarray, count: int) -> np.ndarray:
-    """Levels of the first goal inside the gaps of a front, more of them in larger gaps.
-
-    A gap between neighbors ``dx`` and ``dy`` apart costs up to ``dx dy`` of hypervolume; one cut
-    into n + 1 costs a share ``1 / (n + 1)`` of that, so each level goes where it saves most.
-    """
-    if len(front) < 2:
-        return front[:, 0]
-    areas = np.diff(front[:, 0]) * -np.diff(front[:, 1])
-    cuts = np.zeros(len(areas), int)
-    for _ in range(count):
-        cuts[np.argmax(areas / ((cuts + 1) * (cuts + 2)))] += 1
-    return np.concatenate([
-        low + (high - low) * np.arange(1, n + 1) / (n + 1)
-        for low, high, n in zip(front[:-1, 0], front[1:, 0], cuts, strict=True)
-    ])  # fmt: skip

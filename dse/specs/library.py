@@ -21,6 +21,7 @@ FOLDERS = {
     "packaging": "hwspecs/packaging",
     "cooling": "hwspecs/cooling",
     "styles": "hwspecs/styles",
+    "frameworks": "hwspecs/frameworks",
     "models": "studies/models",
     "workloads": "studies/workloads",
     "studies": "studies",

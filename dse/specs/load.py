@@ -50,6 +50,9 @@ def load(kind: str, name: str, overrides: Sequence[tuple[str, str]] = ()) -> Loa
     changes: list[tuple[str, str, str]] = []
     left = _name_technologies(tree, spec, overrides, changes)
     tree = resolved(tree, spec, files, where)
+    if left:  # a technology inside a technology: the framework of a style
+        left = _name_technologies(tree, spec, left, changes)
+        tree = resolved(tree, spec, files, where)
     apply(tree, spec, left, changes)
     model, record = validated(tree, spec, where)
     built = consistent(kind, schema.build(model, "", record), where)
@@ -191,6 +194,7 @@ def references(tree: Any, spec, path: str = "") -> Iterator[tuple[str, dict, str
         if rule.shape == "table":
             if rule.folder:
                 yield inner, tree, key, rule
+                node = tree.get(key)  # may have been written out meanwhile
             if isinstance(node, dict) and not is_leaf(node):
                 yield from references(node, rule.spec, inner)
         elif rule.shape == "tables" and isinstance(node, dict):
@@ -225,7 +229,7 @@ def resolved(tree: dict, spec, files: list[pathlib.Path], where: str) -> dict:
     """The tree with each named technology written out in place."""
     tree = copy.deepcopy(tree)
     problems: list[str] = []
-    for path, table, key, rule in list(references(tree, spec)):
+    for path, table, key, rule in references(tree, spec):
         node = table.get(key)
         named = node.get("base", node) if isinstance(node, dict) else node
         name = named.get("value") if is_leaf(named) else None

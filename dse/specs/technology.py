@@ -7,7 +7,7 @@ swapping HBM3e for HBM4 swaps numbers and recompiles nothing.
 
 import equinox as eqx
 
-from dse.specs.schema import number, text
+from dse.specs.schema import number, table, text
 
 
 class LogicProcess(eqx.Module):
@@ -117,6 +117,14 @@ class Cooling(eqx.Module):
     pue: float = number("facility power over system power", positive=True)
 
 
+class Framework(eqx.Module):
+    """A serving framework: what it adds to the kernels of a chip."""
+
+    kernel_factor: float = number("fixed times of operators over the style's", positive=True)
+    step_s: float = number("scheduler and host, per step")
+    sequence_s: float = number("scheduling, sampling and detokenization, per sequence of a rank")
+
+
 class ExecutionStyle(eqx.Module):
     """How software drives the chip: what it reaches of nameplate, and its fixed times.
 
@@ -132,6 +140,55 @@ class ExecutionStyle(eqx.Module):
     sync_small_s: float = number("synchronization per layer in groups below the large size")
     sync_large_s: float = number("synchronization per layer in groups of the large size and up")
     sync_large_chips: float = number("chips from which the large synchronization applies")
+    framework: Framework | None = table(
+        Framework, "the serving framework", folder="frameworks", optional=True
+    )
+    cache_fraction: float | None = number(
+        "reached share of memory bandwidth, KV cache; unset: as weights",
+        positive=True,
+        optional=True,
+    )
+    prefill_fraction: float | None = number(
+        "reached share of the tensor peak in prefill; unset: as decode",
+        positive=True,
+        optional=True,
+    )
+    smoothness: float | None = number(
+        "exponent of the p-norm of lanes in an operator; unset: maximum",
+        positive=True,
+        optional=True,
+    )
+    projection_s: float | None = number("fixed time of a matrix product", optional=True)
+    attention_s: float | None = number("fixed time of a token mixer", optional=True)
+    experts_s: float | None = number("fixed time of routed experts", optional=True)
+    exchange_s: float | None = number("fixed time of an exchange beyond its stages", optional=True)
+    quantize_s: float | None = number("quantizing to 8 bits before a product", optional=True)
+    quantize_experts_s: float | None = number(
+        "quantizing to 8 bits around routed experts", optional=True
+    )
+    stage_factor: float | None = number(
+        "time of link stages over the best measured", positive=True, optional=True
+    )
+    convert_flops: float | None = number(
+        "vector operations per weight stored narrower than multiplied", optional=True
+    )
+    routing_exponent: float | None = number(
+        "n routed tokens touch the experts of n to this independent ones",
+        positive=True,
+        optional=True,
+    )
+    busy_power_w_per_mm2: float | None = number(
+        "drawn beyond counted events while arrays or memory work, at the core rail", optional=True
+    )
+    kernel_power_w_per_mm2: float | None = number(
+        "drawn in the fixed times of operators, at the core rail", optional=True
+    )
+    exchange_power_w_per_mm2: float | None = number(
+        "drawn while waiting for links, at the core rail", optional=True
+    )
+    sequence_power_w_per_mm2: float | None = number(
+        "drawn in the time per sequence, at the core rail", optional=True
+    )
 
 
 class Economics(eqx.Module):

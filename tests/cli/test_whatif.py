@@ -192,7 +192,7 @@ def test_break_even_is_told_first(dse):
         "--break-even",
         "hbm.read",
         "--target",
-        "system_tokens_per_s_per_w>=0.5",
+        "system_tokens_per_s_per_w>=0.4",
     )
     found = dse(*words, "--json").json["break_even"]
     assert found["path"] == "memory.hbm.technology.read"

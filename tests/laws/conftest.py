@@ -53,6 +53,8 @@ def factors(path: str, rng) -> np.ndarray:
 
 def _drawn(path, value, rng) -> np.ndarray:
     name = str(path[-1]).strip(".")
+    if any(str(step) == ".style" for step in path):  # not used at speed of light
+        return np.full(DRAWS, float(value))
     drawn = float(value) * factors(name, rng)
     if name.endswith("_fraction") or name == "in_network_reduction":
         drawn = np.minimum(drawn, 1.0)

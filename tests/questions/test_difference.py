@@ -111,7 +111,7 @@ def test_there_and_back_is_where_one_started(factor):
 # --- payoffs ------------------------------------------------------------------------------------
 
 KNOBS = {
-    "h100, calibrated": ["hbm.bandwidth", "scale_up.latency", "hbm.read", "style.layer",
+    "h100, calibrated": ["hbm.bandwidth", "scale_up.latency", "hbm.read", "style.attention",
                          "nominal_voltage", "host.share", "tdp", "scale_up.bandwidth"],
     "HBM4": ["voltage", "hbm.stacks", "scale_up.lanes", "scale_up.lane_rate", "die",
              "on_chip.dependent_cycles", "compute.fp8.macs"],
@@ -180,7 +180,9 @@ def test_the_range_holds_the_answer_and_names_the_constants_that_make_it():
         assert all(spread[side][0] < spread[side][1] for side in ("base", "changed"))
         low, high = spread["change_fraction"]
         assert low < found["comparison"][goal]["change_fraction"] < high
-    assert found["range"]["user_tokens_per_s"]["telling"][0]["path"] == "style.layer"
+    assert (
+        found["range"]["user_tokens_per_s"]["telling"][0]["path"] == "style.framework.kernel_factor"
+    )
     assert "constants" in found["range"]["meaning"]
 
 
@@ -192,8 +194,8 @@ def test_a_designers_choices_are_not_doubts():
 
 def test_what_is_set_keeps_its_value_in_the_draws():
     case = case_of("h100_sxm", *LLAMA, CHOICES)
-    free, fixed = ranges.spread(case), ranges.spread(case, ["style.layer"])
-    assert "style.layer" not in fixed.quantiles
+    free, fixed = ranges.spread(case), ranges.spread(case, ["style.framework.kernel_factor"])
+    assert "style.framework.kernel_factor" not in fixed.quantiles
     widths = [np.ptp(found.goals["user_tokens_per_s"]) for found in (free, fixed)]
     assert widths[1] < widths[0]
 

@@ -11,6 +11,9 @@ from dse.specs.schema import SpecError
 
 NAMES = [m.name for m in pkgutil.iter_modules(charts.__path__) if m.name != "theme"]
 
+ROWS = [{"metric": "tpot_s", "chip": "a", "model": "m", "calibrated_on": True,
+         "predicted": 0.01, "measured": 0.011}]  # fmt: skip
+
 
 def design(identifier, speed, efficiency, family="a"):
     parts = {"weights": 0.6, "kv_cache": 0.4}
@@ -65,7 +68,8 @@ def sweep():
 @pytest.mark.parametrize("name", NAMES)
 def test_chart_draws_with_title_and_legible_ink(name, dark, front, sweep):
     module = importlib.import_module(f"dse.report.charts.{name}")
-    figure = module.figure(sweep if name == "sweep" else front, dark)
+    given = {"sweep": sweep, "parity": ROWS}.get(name, front)
+    figure = module.figure(given, dark)
     assert module.__doc__
     assert figure.layout.title.text
     assert figure.layout.paper_bgcolor == theme.page(dark)["page"]

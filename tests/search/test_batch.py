@@ -14,13 +14,13 @@ def test_a_batch_equals_one_design_at_a_time_in_float64(runner, evaluator):
     family = evaluator.family
     designs = np.array([family.start, [axis.from_unit_cube(0.4) for axis in family.axes]])
     outcome = evaluator(designs)
-    assert outcome.user_tokens_per_s.shape == (2, len(evaluator.grid))
+    assert outcome.goals[0].shape == (2, len(evaluator.grid))
     for row, values in enumerate(designs):
         pairs = [(tuple(values), choice) for choice in evaluator.grid.choices]
         results = confirm.confirmed(family, pairs, runner.settings)
-        for name in ("user_tokens_per_s", "system_tokens_per_s_per_w"):
-            exact = np.array([result[name] for result in results])
-            np.testing.assert_allclose(getattr(outcome, name)[row], exact, rtol=2e-5)
+        for objective, found in zip(runner.settings.objectives, outcome.goals, strict=True):
+            exact = np.array([result[objective.name] for result in results])
+            np.testing.assert_allclose(found[row], exact, rtol=2e-5)
         for constraint, found in zip(runner.settings.constraints, outcome.metrics, strict=True):
             exact = [result[constraint.metric.name] for result in results]
             np.testing.assert_allclose(found[row], exact, rtol=2e-5)
@@ -32,8 +32,8 @@ def test_padding_changes_nothing(evaluator):
     start = np.array([evaluator.family.start])
     one = evaluator(start)
     many = evaluator(np.repeat(start, TILE_DESIGNS + 3, axis=0))
-    assert many.user_tokens_per_s.shape == (TILE_DESIGNS + 3, len(evaluator.grid))
-    assert (many.user_tokens_per_s == one.user_tokens_per_s[0]).all()
+    assert many.goals[0].shape == (TILE_DESIGNS + 3, len(evaluator.grid))
+    assert (many.goals[0] == one.goals[0][0]).all()
     assert len(evaluator.grid) < TILE_DEPLOYMENTS
 
 

@@ -22,7 +22,7 @@ column = devices.spread(np.zeros((3, 64), np.float32))
 assert len(column.sharding.device_set) == 2
 assert column.addressable_shards[0].data.shape == (3, 32)
 assert len(devices.spread(np.zeros(3)).shape) == 1
-np.savez(sys.argv[3], user=outcome.user_tokens_per_s, margin=outcome.limit_margin)
+np.savez(sys.argv[3], user=outcome.goals[0], margin=outcome.limit_margin)
 """
 
 
@@ -41,7 +41,7 @@ def test_two_devices_find_what_one_finds(runner, designs, study_file, tmp_path):
     subprocess.run([sys.executable, "-W", "error", "-c", SCRIPT, study_file, given, found],
                    env={**os.environ, "XLA_FLAGS": flags}, check=True)  # fmt: skip
     one, two = evaluator(designs), np.load(found)
-    np.testing.assert_allclose(two["user"], one.user_tokens_per_s, rtol=1e-6)
+    np.testing.assert_allclose(two["user"], one.goals[0], rtol=1e-6)
     np.testing.assert_allclose(two["margin"], one.limit_margin, rtol=1e-5, atol=1e-6)
 
 

@@ -15,6 +15,7 @@ TECHNOLOGIES = {
     "packaging": technology.Packaging,
     "cooling": technology.Cooling,
     "styles": technology.ExecutionStyle,
+    "frameworks": technology.Framework,
 }
 FOLDER = pathlib.Path(__file__).parents[2] / "hwspecs"
 CHIPS = sorted(p.stem for p in (FOLDER / "chips").glob("*.toml") if not p.stem.startswith("_"))
@@ -37,6 +38,7 @@ def read(kind, name):
     """A technology as a module, the record of its numbers, and its files."""
     tree, _, files = load.inherited(kind, library.locate(kind, name))
     record = {}
+    tree = load.resolved(tree, TECHNOLOGIES[kind], files, name)
     model = schema.model_of(TECHNOLOGIES[kind]).model_validate(tree)
     return schema.build(model, "", record), record, files
 

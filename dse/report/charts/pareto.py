@@ -79,10 +79,16 @@ def _ranges(front: dict[str, Any]):
     found = []
     alone = [p for points in front.get("family_fronts", {}).values() for p in points]
     for axis, room in ((X, (1.25, 3.6)), (Y, (1.3, 3.2))):
-        values = [point[axis] for point in points] or front["reference_point"]
+        values = [point[axis] for point in points] or _reference(front)
         values = values + [p[0 if axis == X else 1] for p in alone]
         found.append((min(values) / room[0], max(values) * room[1]))
     return found
+
+
+def _reference(front: dict[str, Any]) -> list[float]:
+    """The reference point's part that is drawn; anything where it has none."""
+    named = dict(zip(front.get("objectives", (X, Y)), front["reference_point"], strict=True))
+    return [named.get(X, 10.0), named.get(Y, 1e-3)]
 
 
 # --- traces -------------------------------------------------------------------------------------
@@ -116,7 +122,9 @@ def _front(front: dict[str, Any], dark: bool):
 
     ink = theme.page(dark)["ink"]
     designs = sorted(front["designs"], key=lambda d: d[X])
-    yield go.Scatter(x=[d[X] for d in designs], y=[d[Y] for d in designs], mode="lines",
+    best = _best_of_both(designs)
+    further = [name for name in front.get("objectives", ()) if name not in (X, Y)]
+    yield go.Scatter(x=[d[X] for d in best], y=[d[Y] for d in best], mode="lines",
                      line={"color": ink, "width": 1.2, "dash": "dot"}, hoverinfo="skip",
                      showlegend=False)  # fmt: skip
     for index, (name, title) in enumerate(front["families"].items()):
@@ -125,13 +133,23 @@ def _front(front: dict[str, Any], dark: bool):
             yield _family_alone(alone, title, theme.family(index, dark))
         mine = [d for d in designs if d["family"] == name]
         if mine:
-            yield _family(mine, title, index, dark)
+            yield _family(mine, title, index, dark, further)
     named = {front[key] for key, _ in RINGS} | {front["knee"]}
     ringed = [d for d in designs if d["id"] in named]
     yield go.Scatter(x=[d[X] for d in ringed], y=[d[Y] for d in ringed], mode="markers",
                      marker={"symbol": "circle-open", "size": 20, "color": ink,
                              "line": {"width": 2}},
                      hoverinfo="skip", showlegend=False)  # fmt: skip
+
+
+def _best_of_both(designs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The designs no other beats in both goals drawn; a study may have more goals than these."""
+    found, highest = [], -math.inf
+    for design in reversed(designs):
+        if design[Y] > highest:
+            found.append(design)
+            highest = design[Y]
+    return found[::-1]
 
 
 def _family_alone(points: list[list[float]], title: str, colour: str):
@@ -143,7 +161,7 @@ def _family_alone(points: list[list[float]], title: str, colour: str):
                       legendgroup=title, hoverinfo="skip")  # fmt: skip
 
 
-def _family(designs: list[dict[str, Any]], title: str, index: int, dark: bool):
+def _family(designs: list[dict[str, Any]], title: str, index: int, dark: bool, further: list[str]):
     import plotly.graph_objects as go
 
     return go.Scatter(
@@ -158,15 +176,16 @@ def _family(designs: list[dict[str, Any]], title: str, index: int, dark: bool):
             "symbol": theme.MARKERS[index % len(theme.MARKERS)],
             "color": theme.family(index, dark),
         },
-        text=[_hover(d) for d in designs],
+        text=[_hover(d, further) for d in designs],
         hovertemplate="%{text}<br>%{x:,.0f} tok/s/user<br>%{y:.3g} tok/s/W<extra></extra>",
     )
 
 
-def _hover(design: dict[str, Any]) -> str:
+def _hover(design: dict[str, Any], further: list[str]) -> str:
     deployment = ", ".join(f"{k} {v}" for k, v in design["deployment"].items())
+    goals = "".join(f"<br>{name} {design[name]:.4g}" for name in further)
     return (f"{design['id']}: {design['chips']:g} chips, {design['voltage_v']:.2f} V<br>"
-            f"{deployment}")  # fmt: skip
+            f"{deployment}{goals}")  # fmt: skip
 
 
 # --- annotations --------------------------------------------------------------------------------

@@ -1,0 +1,277 @@
+"""Fit the shipped GPU styles and frameworks to a table of measured decode, and write them.
+
+    python benchmarks/fit_styles.py DATA.csv.gz [--write] [--leave-out]
+
+Constants of generations are offsets from shared ones, constants of frameworks are shared by all
+generations (`dse.evidence.fit.many_styles`). Chips of `NEVER` take no part in any case.
+"""
+
+import argparse
+import pathlib
+
+import numpy as np
+
+from dse.evidence import electric, fit, tables, validate, written
+from dse.evidence.columns import case_of
+from dse.evidence.features import Features, features_of
+from dse.evidence.points import LeftOutError
+from dse.evidence.scores import scores
+from dse.evidence.styles import own_style
+
+NEVER = ("h200_sxm", "b300_sxm", "gb300_nvl72", "mi355x", "h800_sxm", "h20_sxm", "vr200_nvl72")
+ROOT = pathlib.Path(__file__).parents[1] / "hwspecs"
+STYLES = {
+    "gpu_ampere": "GPU kernels on Ampere",
+    "gpu_hopper": "GPU kernels on Hopper",
+    "gpu_blackwell": "GPU kernels on Blackwell",
+    "gpu_cdna": "GPU kernels on CDNA3 and CDNA4",
+    "gpu_rtx": "GPU kernels on cards with GDDR memory",
+    "gpu_apple": "GPU kernels on Apple silicon",
+}
+FRAMEWORKS = {
+    "vllm": "vLLM 0.12 and later",
+    "vllm_2025": "vLLM 0.8 to 0.11",
+    "vllm_2024": "vLLM of 2024, serving",
+    "sglang": "SGLang of 2025-2026",
+    "trtllm": "TensorRT-LLM of 2025-2026",
+    "gpt_fast": "gpt-fast, compiled PyTorch",
+    "llama_cpp": "llama.cpp",
+}
+TODAY = ("vllm", "sglang", "trtllm")  # whose mean a chip runs under unless a row names one
+# Data-center parts without a measured board; half of their silicon is cache and links below the
+# compute dies, and their limit per area is as much lower.
+UNMETERED, UNMETERED_SHARE = ("gpu_cdna",), 0.6
+UNMETERED_NOTE = "not measured: six tenths of the mean of Ampere, Hopper and Blackwell"
+SECONDS = ("projection", "attention", "experts", "exchange", "quantize", "quantize_experts")
+KEYS = {"memory": "memory", "tensor": "tensor", "link": "link", "cache": "cache",
+        "prefill": "prefill", "stage_factor": "stage_factor", "convert": "convert",
+        "routing_exponent": "routing_exponent"}  # fmt: skip
+
+
+def usable(path):
+    """Points of the chips that may take part, decoding as measured, with their cases."""
+    points, _ = validate.read_points(tables.read(path).rows)
+    kept = []
+    for point in points:
+        if point.chip in NEVER or not own_style(point.chip).startswith("gpu_"):
+            continue
+        try:
+            decoding = point.decoding(point.measured["tpot_s"]) if point.first_token_s else point
+            time = case_of(decoding, "interleaved" if point.prefill_in_time else "ignored")
+            energy = case_of(decoding, validate.ENERGY_PREFILL.get(point.suite, "interleaved"))
+        except LeftOutError:
+            continue
+        kept.append((point, time, energy))
+    return kept
+
+
+def joint(kept, features, keep):
+    """The joint fit of the rows in ``keep``; the plan covers all rows, so any can be predicted."""
+    generations = [own_style(point.chip) for point, *_ in kept]
+    hosts = [point.framework if point.framework in FRAMEWORKS else "vllm" for point, *_ in kept]
+    plan = fit.many_styles(generations, hosts)
+    labels = [f"{p.suite} {p.chip} {p.model} {p.framework}" for p, *_ in kept]
+    some = plan._replace(design={name: matrix[keep] for name, matrix in plan.design.items()})
+    part = Features(*({k: v[keep] for k, v in table.items()} for table in features))
+    measured = np.array([point.measured["tpot_s"] for point, *_ in kept])
+    weights = fit.weights_of([label for label, used in zip(labels, keep, strict=True) if used])
+    found = fit.fit(part, measured[keep], some, weights)
+    return found._replace(plan=plan), np.asarray(fit.predicted_s(features, plan, found.values))
+
+
+def leave_out(kept, features):
+    """Errors on each chip and each model that the fit did not see."""
+    measured = np.array([point.measured["tpot_s"] for point, *_ in kept])
+    for what in ("chip", "model"):
+        names = np.array([getattr(point, what) for point, *_ in kept])
+        for name in sorted(set(names)):
+            out = names == name
+            if out.sum() >= 4:
+                _, predicted = joint(kept, features, ~out)
+                found = scores(predicted[out], measured[out])
+                print(
+                    f"without {what} {name}: n {found['n']}  MAPE {100 * found['mape']:.1f}  "
+                    f"bias {100 * found['bias']:.1f}  p90 {100 * found['p90']:.1f}",
+                    flush=True,
+                )
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+def line(key, value, spread, unit="", note="", most=None):
+    """One value with its 90 % interval."""
+    value = value if most is None else min(value, most)
+    return written.line(key, value, written.interval(value, spread, most), unit, note)
+
+
+def unsure(found, *names):
+    """What the data say about a constant whose value is its prior."""
+    alone = set(found.unidentified())
+    return "not identified by the data: its prior" if set(names) <= alone else ""
+
+
+def generation_lines(found, style):
+    rows = []
+    for constant in fit.GENERATION_SPREADS:
+        names = [constant] + ([f"{constant} of {style}"] if style else [])
+        names = [name for name in names if name in found.plan.names]
+        value, spread = found.constant(*names)
+        unit = "us" if constant in SECONDS else ""
+        rows.append(
+            line(constant, value, spread, unit, unsure(found, *names), None if unit else 1.0)
+        )
+    return rows
+
+
+def shared_lines(found):
+    rows = []
+    for constant in (
+        "tensor",
+        "prefill",
+        "link",
+        "quantize",
+        "quantize_experts",
+        "stage_factor",
+        "convert",
+        "routing_exponent",
+    ):
+        value, spread = found.constant(constant)
+        unit = "us" if constant in SECONDS else ""
+        unit = "flop" if constant == "convert" else unit
+        most = 1.0 if constant in fit.SHARES else None
+        rows.append(line(constant, value, spread, unit, unsure(found, constant), most))
+    return rows
+
+
+def power_lines(fitted, note="", scale=1.0):
+    return [
+        written.power_line(name, scale * value, scale * fitted.spreads[name], note)
+        for name, value in fitted.values.items()
+    ]
+
+
+def seen(kept, style, metric):
+    pairs = sorted(
+        {
+            f"{p.chip} {p.model}"
+            for p, *_ in kept
+            if metric in p.measured and own_style(p.chip) == style
+        }
+    )
+    return f"{metric} = [" + ", ".join(f'"{pair}"' for pair in pairs) + "]"
+
+
+def write(kept, found, powers, shared_power):
+    """Every style and framework file."""
+    head = 'name = "GPU kernels in a captured graph"\nsource = "decode-fit"\n'
+    about = "Means over generations, for a GPU of none of the fitted ones."
+    base = [
+        head + f'about = "{about}"\n',
+        'framework = "serving"',
+        f'smoothness = {{ value = {fit.EXPONENT:g}, range = [2.5, 8], note = "held in the fit" }}',
+        *generation_lines(found, ""),
+        *shared_lines(found),
+    ]
+    nothing = '{ value = "0 s", source = "definition", note = "%s" }'
+    base += [
+        f'{name} = {{ value = "0 W/mm2", source = "definition", note = "no board power measured" }}'
+        for name in electric.CONSTANTS
+    ]
+    base += [
+        f"layer = {nothing % 'inside the fixed times of operators'}",
+        f"step = {nothing % 'with the framework'}",
+        f"sequence = {nothing % 'with the framework'}",
+        f"sync_small = {nothing % 'inside the exchange time'}",
+        f"sync_large = {nothing % 'inside the exchange time'}",
+        'sync_large_chips = { value = 32, source = "definition" }',
+    ]
+    (ROOT / "styles" / "gpu_kernels.toml").write_text("\n".join(base) + "\n")
+    for style, title in STYLES.items():
+        text = [
+            f'name = "{title}"\nbase = "gpu_kernels"\nsource = "decode-fit"\n',
+            *generation_lines(found, style),
+        ]
+        if style in powers:
+            text += power_lines(powers[style])
+        if style in UNMETERED:
+            text += power_lines(shared_power, UNMETERED_NOTE, UNMETERED_SHARE)
+        text += ["", "[facts.calibrated]"]
+        text += [seen(kept, style, metric) for metric in ("tpot_s", "power_w", "j_per_token")]
+        (ROOT / "styles" / f"{style}.toml").write_text("\n".join(text) + "\n")
+    hosts = ROOT / "frameworks"
+    hosts.mkdir(exist_ok=True)
+    for name, title in FRAMEWORKS.items():
+        rows = [f'name = "{title}"\nsource = "decode-fit"\n']
+        rows += host_lines(found, [name])
+        (hosts / f"{name}.toml").write_text("\n".join(rows) + "\n")
+    rows = [
+        'name = "A serving framework of 2026"\nsource = "decode-fit"',
+        'about = "Geometric mean of vLLM, SGLang and TensorRT-LLM; the range spans them."\n',
+        *host_lines(found, TODAY),
+    ]
+    (hosts / "serving.toml").write_text("\n".join(rows) + "\n")
+
+
+def host_lines(found, names):
+    rows = []
+    for constant in fit.OF_FRAMEWORK:
+        values = [found.constant(f"{constant} of {name}") for name in names]
+        mean = float(np.exp(np.mean([np.log(value) for value, _ in values])))
+        spread = float(
+            np.sqrt(
+                np.mean([s**2 for _, s in values]) + np.var([np.log(value) for value, _ in values])
+            )
+        )
+        note = unsure(found, *(f"{constant} of {name}" for name in names))
+        rows.append(line(constant, mean, spread, "" if constant == "kernel_factor" else "us", note))
+    return rows
+
+
+def power(kept):
+    """Shared power constants, then those of each generation with enough rows."""
+    rows = [(p, case) for p, _, case in kept if "power_w" in p.measured]
+    cases, measured = [case for _, case in rows], np.array([p.measured["power_w"] for p, _ in rows])
+    labels = [f"{p.suite} {p.chip} {p.model}" for p, _ in rows]
+    weights = fit.weights_of(labels)
+    shared = electric.fit(cases, measured, weights=weights)
+    found = {}
+    for style in STYLES:
+        pick = [i for i, (p, _) in enumerate(rows) if own_style(p.chip) == style]
+        if len(pick) >= 20:
+            found[style] = electric.fit(
+                [cases[i] for i in pick], measured[pick], shared.values, 0.08, weights[pick]
+            )
+    return shared, found
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data")
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--leave-out", action="store_true")
+    parser.add_argument("--power", action="store_true")
+    given = parser.parse_args()
+    kept = usable(given.data)
+    timed = [item for item in kept if "tpot_s" in item[0].measured]
+    features = features_of([time for _, time, _ in timed])
+    if given.leave_out:
+        leave_out(timed, features)
+        return
+    found, predicted = joint(timed, features, np.ones(len(timed), bool))
+    measured = np.array([p.measured["tpot_s"] for p, *_ in timed])
+    print({k: round(v, 4) for k, v in scores(predicted, measured).items()})
+    for index, name in enumerate(found.plan.names):
+        print(
+            f"{name:28s} {np.exp(found.values[index]):.4g}  +- {found.spread_of(name):.2f} "
+            f"of {found.plan.spread[index]:.2f}"
+        )
+    if given.write:
+        empty = electric.PowerFit(electric.PRIOR_W_PER_MM2, dict.fromkeys(electric.CONSTANTS, 0.06))
+        shared, powers = power(kept) if given.power else (empty, {})
+        print(shared, powers)
+        write(kept, found, powers, shared)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The certificate of a front as tables for people."""
+
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from dse import units
+from dse.report import tables
+
+MOST_PRICES = 5
+
+
+def sentence(certificate: dict[str, Any] | None) -> str:
+    """One line about how far from optimal a front can be."""
+    if certificate is None:
+        return "not certified: dse certify RUN bounds how far from optimal it can be"
+    if certificate["gap_worst"] is None:
+        return "no level of the front is certified: no structure is convex"
+    return (f"certified at {len(certificate['levels'])} speeds: no design of the space uses "
+            f"{certificate['gap_worst']:.2%} less energy per token (median "
+            f"{certificate['gap_median']:.2%})")  # fmt: skip
+
+
+def heading(certificate: dict[str, Any]) -> Text:
+    """The verdict, and what it covers."""
+    structures = certificate["structures"]
+    convex = sum(s["convex"] for s in structures)
+    deployments = sum(s["deployments"] for s in structures)
+    return Text(
+        f"{sentence(certificate)}\n{convex} of {len(structures)} structures convex by test, "
+        f"{deployments:,} deployments of them bounded at each speed, every knob over its whole "
+        "range (radix of links at powers of two)"
+    )
+
+
+def levels(certificate: dict[str, Any]) -> Table:
+    """Found against bound, speed by speed."""
+    rows = [
+        (f"{line['user_tokens_per_s']:,.0f}", units.show(line["j_per_token"], "joule"),
+         units.show(line["j_per_token_bound"], "joule"), f"{line['gap']:.2%}",
+         f"{line['deployments_opened']:,}", f"{line['deployments_left']:,}", line["family"])
+        for line in certificate["levels"]
+    ]  # fmt: skip
+    columns = ("user tok/s", "found", "no less than", "gap", "opened", "left open", "least in")
+    return tables.table("Energy per token at a user speed", columns, rows)
+
+
+def prices(certificate: dict[str, Any]) -> Table | None:
+    """What relaxing each limit by one percent saves, at both ends and between."""
+    lines = certificate["levels"]
+    picked = [lines[i] for i in sorted({0, len(lines) // 2, len(lines) - 1})]
+    rows = []
+    for line in picked:
+        dearest = sorted(line["shadow_prices"], key=lambda p: -p["percent_per_percent"])
+        rows += [
+            (f"{line['user_tokens_per_s']:,.0f}", price["limit"],
+             f"{price['percent_per_percent']:.3f} %", price["worth"])
+            for price in dearest[:MOST_PRICES]
+        ]  # fmt: skip
+    if not rows:
+        return None
+    columns = ("user tok/s", "limit", "energy saved by 1 % more of it", "tokens/J per unit")
+    return tables.table("What limits are worth (shadow prices)", columns, rows)
