@@ -118,7 +118,9 @@ class Shared:
         """
         cut(settings, islands or usual)
         try:
-            self.study = journal.create(self.storage, self.name, load_if_exists=False)
+            self.study = journal.create(
+                self.storage, self.name, load_if_exists=False, objectives=settings.objectives
+            )
         except optuna.exceptions.DuplicatedStudyError:
             self.join()
             self._check_same(settings, islands)

@@ -175,9 +175,13 @@ class Space:
         return found | {SERVE_LEVEL: d.FloatDistribution(*self.levels)}
 
     def part(self, names: Sequence[str], levels: tuple[float, float]) -> "Space":
-        """Some families of the space, and of their fronts the part between two levels."""
-        families = tuple(family for family in self.families if family.name in names)
-        return Space(families, parameters_of(families), offered_by(families), levels)
+        """Some families of the space, and of their fronts the part between two levels.
+
+        A family is drawn by its name, since not all combinations of its choices may be left.
+        """
+        families = tuple(dataclasses.replace(self.by_name[name], base=name, choices=())
+                         for name in names)  # fmt: skip
+        return Space(families, parameters_of(families), (), levels)
 
     def start_parameters(self, family: Family, serve_level: float) -> dict[str, Any]:
         """Parameters of a family's chip as its file states it."""

@@ -278,24 +278,28 @@ class Warm:
         low = np.log(self.settings.reference_point)
         highs = [branch.swept.goals.max(axis=(1, 2)) for branch in self.branches.values()]
         high = np.maximum(np.max(highs, axis=0).astype(float), low + 1)
-        count = LEVELS * (len(low) - 1)
-        return [*self._asked(spread(low, high, count, self._rng)), *ends(len(low))]
+        aims = spread(low, high, LEVELS * (len(low) - 1), self._rng)
+        levels = np.array([aim.levels[0] for aim in aims])
+        asked = self._asked(levels) | np.isneginf(levels)
+        return [aim for aim, kept in zip(aims, asked, strict=True) if kept] + ends(len(low))
 
     def _gap_aims(self) -> list[Aim]:
         front = self.archive.points * LN10
-        count = GAPS * (front.shape[1] - 1)
-        return [*self._asked(into_gaps(front, count, self._rng)), *ends(front.shape[1])]
+        count, asked = GAPS * (front.shape[1] - 1), self._asked(front[:, 0])
+        return [*into_gaps(front[asked], count, self._rng), *ends(front.shape[1])]
 
-    def _asked(self, aims: list[Aim]) -> list[Aim]:
-        """Those aims that lie in the part of the front that is asked for, and one beyond."""
-        low, high = self.settings.space.levels
-        if (low, high) == (0.0, 1.0) or len(aims) < 2:
-            return aims
-        levels = np.array([aim.levels[0] for aim in aims])
-        order = np.argsort(levels)
-        shares = (levels[order] - levels[order[0]]) / max(np.ptp(levels), 1e-9)
-        first, last = np.searchsorted(shares, low, "right") - 1, np.searchsorted(shares, high)
-        return [aims[i] for i in order[max(first, 0) : last + 1]]
+    def _asked(self, levels: np.ndarray) -> np.ndarray:
+        """Which levels of the first goal lie in the part that is asked for, and next to it.
+
+        Their range is the whole front: every search, of whatever part, aims at all of its ends.
+        """
+        shown = levels[np.isfinite(levels)]
+        if not len(shown):
+            return np.ones(len(levels), bool)
+        low, high = shown.min() + np.array(self.settings.space.levels) * np.ptp(shown)
+        low = shown[shown <= low].max(initial=shown.min())
+        high = shown[shown >= high].min(initial=shown.max())
+        return (levels >= low) & (levels <= high)
 
     def _front_merit(self, aim: Aim, number: int) -> float:
         """What the front has to offer for an aim, less what the first rounds forgive a family."""

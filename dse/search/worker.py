@@ -4,6 +4,7 @@ import contextlib
 import multiprocessing
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from optuna.trial import FrozenTrial, TrialState
 from dse import compile_cache
 from dse.search import islands, journal, runs, storage, study
 from dse.search.archive import Row
-from dse.search.settings import OBJECTIVES, Settings
+from dse.search.goals import Objective, logs_of
+from dse.search.settings import Settings
 from dse.search.shared import Heart, Shared, Superseded, Ticket
 from dse.search.space import FAMILY
 
@@ -24,8 +26,9 @@ DONE, FAILED, STORAGE_LOST, INTERRUPTED = 0, 1, 4, 130
 class IslandTrials:
     """The trials of an island, in memory."""
 
-    def __init__(self, name: str, trials: list[FrozenTrial]):
-        self.study = journal.create(optuna.storages.InMemoryStorage(), name)
+    def __init__(self, name: str, objectives: Sequence[Objective], trials: list[FrozenTrial]):
+        memory = optuna.storages.InMemoryStorage()
+        self.study = journal.create(memory, name, objectives=objectives)
         self.study.add_trials(trials)
 
     def __len__(self) -> int:
@@ -47,13 +50,14 @@ class IslandFolder:
         feasible = [all(m <= 0 for m in trial.constraints.values()) for trial in self._stored]
         return state | {"trials": len(feasible), "feasible": sum(feasible)}
 
-    def trials(self, name: str, _objectives=None) -> IslandTrials:
+    def trials(self, name: str, objectives: Sequence[Objective]) -> IslandTrials:
         """The island's trials so far, in the parameters of its part of the space."""
         distributions = self._part.space.distributions()
-        return IslandTrials(name, [_in_part(trial, distributions) for trial in self._stored])
+        told = [_in_part(trial, distributions) for trial in self._stored]
+        return IslandTrials(name, objectives, told)
 
     def competed(self, settings: Settings) -> tuple[np.ndarray, list[Row]]:
-        """Log10 of both goals of what competed, and where it is from."""
+        """Log10 of the goals of what competed, and where it is from."""
         return competed(self._stored, settings)
 
     def save(self, state: dict[str, Any], tables: list[pd.DataFrame], trials: IslandTrials) -> None:
@@ -71,14 +75,15 @@ class IslandFolder:
 
     def _in_whole(self, trial: FrozenTrial, table: pd.DataFrame | None) -> FrozenTrial:
         """A trial as the shared study holds it: with its family, island and designs."""
-        family, _ = self._part.space.values_of(trial.params)
+        drawn, _ = self._part.space.values_of(trial.params)
+        family = self._whole.space.by_name[drawn.name]
         distributions = self._whole.space.distributions()
-        parameters = dict(trial.params)
+        parameters = {name: value for name, value in trial.params.items() if name != FAMILY}
+        parameters |= dict(family.choices)
         if FAMILY in distributions:
             parameters[FAMILY] = family.base
-        designs = {} if table is None else {
-            name: table[name].tolist() for name in ("point", *OBJECTIVES)
-        }  # fmt: skip
+        columns = ["point", *(objective.name for objective in self._whole.objectives)]
+        designs = {} if table is None else {name: table[name].tolist() for name in columns}
         point = int(trial.user_attrs["design"].partition(".")[2])
         return optuna.trial.create_trial(
             params=parameters,
@@ -92,8 +97,10 @@ class IslandFolder:
 
 
 def _in_part(trial: FrozenTrial, distributions: dict[str, Any]) -> FrozenTrial:
+    told = {**trial.params, FAMILY: trial.user_attrs["family"]}
+    parameters = {name: told[name] for name in distributions}
     return optuna.trial.create_trial(
-        params={name: trial.params[name] for name in distributions},
+        params=parameters,
         distributions=distributions,
         values=trial.values,
         constraints=trial.constraints,
@@ -108,8 +115,8 @@ def _own(attrs: dict[str, Any]) -> dict[str, Any]:
 
 
 def competed(trials: list[FrozenTrial], settings: Settings) -> tuple[np.ndarray, list[Row]]:
-    """Log10 of both goals of every design of shared trials, and where each is from."""
-    points, rows = [np.empty((0, len(OBJECTIVES)))], []
+    """Log10 of the goals of every design of shared trials, and where each is from."""
+    points, rows = [np.empty((0, len(settings.objectives)))], []
     for trial in trials:
         designs = trial.user_attrs["designs"]
         if not designs:
@@ -117,7 +124,7 @@ def competed(trials: list[FrozenTrial], settings: Settings) -> tuple[np.ndarray,
         family = settings.space.by_name[trial.user_attrs["family"]]
         values = tuple(float(trial.params[axis.name]) for axis in family.axes)
         rows += [Row(trial.number, family.name, values, point) for point in designs["point"]]
-        points.append(np.log10(np.array([designs[name] for name in OBJECTIVES]).T))
+        points.append(logs_of(settings.objectives, pd.DataFrame(designs)))
     return np.concatenate(points), rows
 
 

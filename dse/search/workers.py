@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial
 from dse import compile_cache
 from dse.search import batch, islands, runs, storage, worker
 from dse.search.archive import Archive
-from dse.search.settings import OBJECTIVES, Settings
+from dse.search.settings import Settings
 from dse.search.shared import Shared, View, identity
 from dse.search.study import Progress, look_first
 from dse.search.trial import Swept, table
@@ -49,9 +49,6 @@ def start(settings: Settings, given: str, folder: pathlib.Path | None, said: dic
             nothing is left behind.
         Infeasible: no random design keeps the limits.
     """
-    names = tuple(goal.name for goal in settings.objectives)
-    if names != OBJECTIVES:
-        raise SpecError("--workers", [f"shared studies search {' and '.join(OBJECTIVES)} only"])
     if said["storage"] is not None:
         with storage.answering(), _opened(settings, said["storage"], said):
             pass  # it answers, and holds this study: only now a folder is made
@@ -217,9 +214,8 @@ class Crew:
         runs.write_json(self.folder.folder / "state.json", state)
 
     def _table(self, trial: FrozenTrial) -> pd.DataFrame:
-        _, rows = worker.competed([trial], self.settings)
+        logs, rows = worker.competed([trial], self.settings)
         designs = trial.user_attrs["designs"]
-        logs = np.log10(np.array([designs[name] for name in OBJECTIVES]).T)
         found = Swept(np.array(designs["point"]), logs, trial.user_attrs["point"], ())
         return table(rows, found, self.evaluators[rows[0].family])
 

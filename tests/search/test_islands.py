@@ -6,8 +6,10 @@ import itertools
 import pytest
 
 from dse.search import islands, settings
-from dse.search.space import SERVE_LEVEL
+from dse.search.space import FAMILY, SERVE_LEVEL
+from dse.specs import library
 from dse.specs.errors import SpecError
+from tests.search.conftest import STUDY
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,27 @@ def test_an_island_draws_only_its_own(two_goals):
     assert set(parameters) == set(part.space.distributions())
     assert parameters[SERVE_LEVEL] == low
     assert part.space.values_of(parameters)[0] is family
+
+
+def test_an_island_of_some_combinations_of_choices_draws_no_other(tmp_path):
+    text = STUDY.replace(
+        '"voltage" = ["0.50 V", "0.90 V"]',
+        """"voltage" = ["0.50 V", "0.90 V"]
+"logic" = { choices = ["n3", "n4"] }
+"cooling" = { choices = ["air", "cold_plate"] }""",
+    )
+    file = tmp_path / "choices.toml"
+    file.write_text(text)
+    library.forget()
+    read = settings.read(str(file))
+    assert len(read.space.families) == 4
+    for island in islands.cut(read, 3):
+        space = islands.settings_of(read, island, 3).space
+        names = space.distributions().get(FAMILY)
+        assert (names.choices if names else (space.families[0].name,)) == island.families
+        for family in space.families:
+            drawn = space.start_parameters(family, 0.5)
+            assert space.values_of(drawn)[0].name == family.name
 
 
 def test_one_island_is_the_study(two_goals):
