@@ -23,8 +23,11 @@ class Aim(NamedTuple):
     is_end: bool  # of the front
 
 
-def level_aim(levels: np.ndarray) -> Aim:
-    """The free goals, at no less than the levels of the others."""
+def level_aim(levels: np.ndarray | float) -> Aim:
+    """The free goals, at no less than the levels of the others; one number is the first of two."""
+    if np.ndim(levels) == 0:
+        levels = np.array([levels, -np.inf])
+    levels = np.asarray(levels)
     free = np.isneginf(levels)
     return Aim(np.where(free, 1.0, TRADE), levels, False)
 

@@ -114,6 +114,12 @@ def test_aims_into_the_gaps_of_a_surface_lie_between_neighbors():
         assert aim.weights[~kept] == 1
 
 
+def test_one_level_is_that_of_the_first_of_two_goals():
+    aim = aims.level_aim(2.0)
+    assert aim.levels.tolist() == [2.0, -np.inf]
+    assert aim.weights.tolist() == [aims.TRADE, 1.0]
+
+
 def test_first_aims_of_three_goals_spread_over_the_box():
     low, high = np.zeros(3), np.array([1.0, 2.0, 3.0])
     found = aims.spread(low, high, 40, np.random.default_rng(1))
