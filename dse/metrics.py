@@ -25,7 +25,7 @@ class Metric:
 
     def __reduce__(self):
         # By name, since its function has none: settings go to other processes.
-        return METRICS.__getitem__, (self.name,)
+        return named, (self.name,)
 
     @property
     def stem(self) -> str:
@@ -182,3 +182,8 @@ METRICS = _index(
 def by_stem(stem: str) -> Metric | None:
     """The metric a constraint names (``chip_power``, ``silicon``), or None."""
     return next((m for m in METRICS.values() if stem in (m.stem, m.name)), None)
+
+
+def named(name: str) -> Metric:
+    """The metric of a name."""
+    return METRICS[name]

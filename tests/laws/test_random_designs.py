@@ -141,8 +141,8 @@ def scaled(monkeypatch):
 
     def run(batch, design, scale):
         def one(d, factors):
-            def slower(hardware, replica_chips=1.0):
-                table = provision(hardware, replica_chips)
+            def slower(hardware, *rest):
+                table = provision(hardware, *rest)
                 return table._replace(seconds={k: v * factors[k] for k, v in table.seconds.items()})
 
             monkeypatch.setattr(step, "provision", slower)
