@@ -184,7 +184,8 @@ def most_bytes(family: Family) -> float:
         program = Program(held, ends.mean(axis=1).tolist())
         either = np.repeat(ends.mean(axis=1)[None], 2 * len(ends), axis=0)
         either[np.arange(2 * len(ends)), np.repeat(np.arange(len(ends)), 2)] = ends.ravel()
-        seen = np.asarray(program(list(either.T))).reshape(-1, 2)
+        # A capacity that no axis moves comes back as one number.
+        seen = np.broadcast_to(program(list(either.T)), len(either)).reshape(-1, 2)
         moving = np.flatnonzero(np.ptp(seen, axis=1) > 0)
         corners = np.array(list(itertools.product(*ends[moving])))
         values = np.repeat(ends.mean(axis=1)[None], len(corners), axis=0)
