@@ -119,7 +119,7 @@ def close(found: optuna.storages.BaseStorage) -> None:
     """Close the connections of a storage."""
     if isinstance(found, optuna.storages.GrpcStorageProxy):
         found.close()
-    backend = getattr(found, "_backend", None)
+    backend: Any = getattr(found, "_backend", None)
     if isinstance(backend, optuna.storages.RDBStorage):
         backend.remove_session()
         backend.engine.dispose()
