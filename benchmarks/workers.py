@@ -59,7 +59,7 @@ def cpu_s_of(command: int) -> dict[int, float]:
 def duplicates(folder: pathlib.Path, url: str | None, name: str) -> tuple[int, int]:
     """Trials whose hardware another has, and all trials."""
     run_folder = runs.Run(folder)
-    found = shared.Shared(url or f"{storage.JOURNAL}{run_folder.journal}", name)
+    found = shared.Shared(url or f"{storage.JOURNAL}{run_folder.shared_journal}", name)
     found.join()
     lines = []
     for trial in found.view().finished:

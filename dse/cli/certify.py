@@ -1,6 +1,8 @@
 """``dse certify``: how far from optimal a run's front can be, and what its limits are worth."""
 
-from typing import Annotated
+import contextlib
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 
@@ -36,12 +38,27 @@ def certify(
     names = tuple(goal.name for goal in settings.objectives)
     if names != OBJECTIVES:
         raise SpecError(run, [f"bounds are of {' and '.join(OBJECTIVES)}, not of {names}"])
-    search = study.Search(settings, found, refine=True)
-    if not search.archive.rows:
-        raise SpecError(run, ["the run has no feasible design to certify"])
-    certificate = bounds.certify(search, levels, note)
-    found.write_certificate(certificate)
-    found.write_front(settings, search.archive, search.evaluators, search.state)
+    with _folder(found, settings) as folder:
+        search = study.Search(settings, folder, refine=True)
+        if not search.archive.rows:
+            raise SpecError(run, ["the run has no feasible design to certify"])
+        certificate = bounds.certify(search, levels, note)
+        found.write_certificate(certificate)
+    if folder is found:
+        found.write_front(settings, search.archive, search.evaluators, search.state)
     parts = [certificates.heading(certificate), certificates.levels(certificate),
              certificates.prices(certificate)]  # fmt: skip
     emit(certificate, tables.blank([part for part in parts if part is not None]), json)
+
+
+@contextlib.contextmanager
+def _folder(run: Any, settings: Any) -> Iterator[Any]:
+    """Where designs that join the run are saved: its folder, or what its workers share."""
+    if "team" not in run.provenance:
+        yield run
+        return
+    from dse.cli.run import answered
+    from dse.search import workers
+
+    with answered(run), workers.whole(settings, run) as folder:
+        yield folder

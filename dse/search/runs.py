@@ -57,6 +57,11 @@ class Run:
         return self.folder / "journal.log"
 
     @property
+    def shared_journal(self) -> pathlib.Path:
+        """The journal that workers of one machine share, where there are several."""
+        return self.folder / "shared.log"
+
+    @property
     def evaluated(self) -> pathlib.Path:
         """Every design that competed: a Parquet dataset of one part per generation."""
         return self.folder / "evaluated.parquet"

@@ -52,6 +52,7 @@ class Ticket(NamedTuple):
 class View(NamedTuple):
     """What the shared study holds at one moment."""
 
+    count: int  # of trials of any kind, which is the number of the next one
     tickets: dict[int, FrozenTrial]  # the newest of each island
     finished: list[FrozenTrial]
 
@@ -202,7 +203,7 @@ class Shared:
         """Tickets and trials as they are now."""
         trials = self.study.get_trials(deepcopy=False)
         tickets = {t.user_attrs[TICKET]: t for t in trials if TICKET in t.user_attrs}
-        return View(tickets, [t for t in trials if t.state == TrialState.COMPLETE])
+        return View(len(trials), tickets, [t for t in trials if t.state == TrialState.COMPLETE])
 
     def take(self) -> Ticket | None:
         """An island for this process, or None where none waits."""
@@ -275,6 +276,10 @@ class Shared:
     def state_of(self, island: int) -> dict[str, Any]:
         """What an island's worker saved last."""
         return self.study.user_attrs.get(f"island {island}", {})
+
+    def add(self, trials: list[FrozenTrial]) -> None:
+        """Add trials that are of no island."""
+        self.study.add_trials(trials)
 
     def save(self, ticket: Ticket, trials: list[FrozenTrial], state: dict[str, Any]) -> None:
         """Add a generation of an island. Raises `Superseded` where another worker is at it."""

@@ -18,7 +18,7 @@ from dse.search.archive import Row
 from dse.search.goals import Objective, logs_of
 from dse.search.settings import Settings
 from dse.search.shared import Heart, Shared, Superseded, Ticket
-from dse.search.space import FAMILY
+from dse.search.space import FAMILY, SERVE_LEVEL, Space
 
 DONE, FAILED, STORAGE_LOST, INTERRUPTED = 0, 1, 4, 130
 
@@ -26,13 +26,14 @@ DONE, FAILED, STORAGE_LOST, INTERRUPTED = 0, 1, 4, 130
 class IslandTrials:
     """The trials of an island, in memory."""
 
-    def __init__(self, name: str, objectives: Sequence[Objective], trials: list[FrozenTrial]):
-        memory = optuna.storages.InMemoryStorage()
-        self.study = journal.create(memory, name, objectives=objectives)
+    def __init__(self, study: optuna.Study, trials: list[FrozenTrial], number: int | None = None):
+        self.study = study
         self.study.add_trials(trials)
+        self._before = 0 if number is None else number - len(trials)
 
     def __len__(self) -> int:
-        return len(self.study.get_trials(deepcopy=False))
+        """The number of the next trial."""
+        return self._before + len(self.study.get_trials(deepcopy=False))
 
 
 class IslandFolder:
@@ -40,6 +41,7 @@ class IslandFolder:
 
     def __init__(self, shared: Shared, ticket: Ticket, whole: Settings, part: Settings):
         self._shared, self._ticket = shared, ticket
+        self._island: int | None = ticket.island
         self._whole, self._part = whole, part
         self._stored = shared.view().of_island(ticket.island)
         self._saved = len(self._stored)
@@ -52,9 +54,8 @@ class IslandFolder:
 
     def trials(self, name: str, objectives: Sequence[Objective]) -> IslandTrials:
         """The island's trials so far, in the parameters of its part of the space."""
-        distributions = self._part.space.distributions()
-        told = [_in_part(trial, distributions) for trial in self._stored]
-        return IslandTrials(name, objectives, told)
+        memory = journal.create(optuna.storages.InMemoryStorage(), name, objectives=objectives)
+        return IslandTrials(memory, [_in_part(t, self._part.space) for t in self._stored])
 
     def competed(self, settings: Settings) -> tuple[np.ndarray, list[Row]]:
         """Log10 of the goals of what competed, and where it is from."""
@@ -63,18 +64,24 @@ class IslandFolder:
     def save(self, state: dict[str, Any], tables: list[pd.DataFrame], trials: IslandTrials) -> None:
         """Add the trials since the last call to the shared study."""
         state["generations"] += 1
-        told = trials.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        designs = {int(table["trial"].iloc[0]): table for table in tables}
-        new = [self._in_whole(trial, designs.get(trial.number)) for trial in told[self._saved :]]
+        new = self._new(tables, trials)
         with storage.answering():
             self._shared.save(self._ticket, new, state)
-        self._saved = len(told)
         parent = multiprocessing.parent_process()
         if parent is not None and not parent.is_alive():
             raise KeyboardInterrupt
 
-    def _in_whole(self, trial: FrozenTrial, table: pd.DataFrame | None) -> FrozenTrial:
+    def _new(self, tables: list[pd.DataFrame], trials: IslandTrials) -> list[FrozenTrial]:
+        told = trials.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        designs = {int(table["trial"].iloc[0]): table for table in tables}
+        new = [self._in_whole(trial, designs) for trial in told[self._saved :]]
+        self._saved = len(told)
+        return new
+
+    def _in_whole(self, trial: FrozenTrial, tables: dict[int, pd.DataFrame]) -> FrozenTrial:
         """A trial as the shared study holds it: with its family, island and designs."""
+        number, point = map(int, trial.user_attrs["design"].split("."))
+        table = tables.get(number)
         drawn, _ = self._part.space.values_of(trial.params)
         family = self._whole.space.by_name[drawn.name]
         distributions = self._whole.space.distributions()
@@ -84,21 +91,52 @@ class IslandFolder:
             parameters[FAMILY] = family.base
         columns = ["point", *(objective.name for objective in self._whole.objectives)]
         designs = {} if table is None else {name: table[name].tolist() for name in columns}
-        point = int(trial.user_attrs["design"].partition(".")[2])
         return optuna.trial.create_trial(
             params=parameters,
             distributions={name: distributions[name] for name in parameters},
             values=trial.values,
             constraints=trial.constraints,
-            user_attrs={"island": self._ticket.island, "family": family.name,
+            user_attrs={"island": self._island, "family": family.name,
                         "point": point, "designs": designs},
             system_attrs=_own(trial.system_attrs),
         )  # fmt: skip
 
 
-def _in_part(trial: FrozenTrial, distributions: dict[str, Any]) -> FrozenTrial:
-    told = {**trial.params, FAMILY: trial.user_attrs["family"]}
-    parameters = {name: told[name] for name in distributions}
+class WholeFolder(IslandFolder):
+    """What a search saves to that goes over what all islands found: the shared study."""
+
+    def __init__(self, shared: Shared, settings: Settings):
+        self._shared, self._island = shared, None
+        self._whole = self._part = settings
+        self._view = shared.view()
+        self._stored = self._view.finished
+        self._saved = len(self._stored)
+
+    def recover(self) -> dict[str, Any]:
+        """A state that counts what the islands found."""
+        return runs.fresh_state() | {"trials": len(self._stored)}
+
+    def trials(self, name: str, objectives: Sequence[Objective]) -> IslandTrials:
+        """All trials, in memory; the next one has the number it will have in the shared study."""
+        found = super().trials(name, objectives)
+        return IslandTrials(found.study, [], self._view.count - len(found))
+
+    def save(self, state: dict[str, Any], tables: list[pd.DataFrame], trials: IslandTrials) -> None:
+        """Add the trials since the last call to the shared study, as those of no island."""
+        new = self._new(tables, trials)
+        with storage.answering():
+            self._shared.add(new)
+            self._stored = self._shared.view().finished
+
+
+def _in_part(trial: FrozenTrial, space: Space) -> FrozenTrial:
+    """A trial in the parameters of a part of the space, those that it lacks in mid-range."""
+    distributions = space.distributions()
+    family = space.by_name[trial.user_attrs["family"]]
+    values = [trial.params[axis.name] for axis in family.axes]
+    parameters = space.parameters_of(family, values, trial.params[SERVE_LEVEL])
+    parameters |= {name: value for name, value in trial.params.items()
+                   if name in distributions and name != FAMILY}  # fmt: skip
     return optuna.trial.create_trial(
         params=parameters,
         distributions=distributions,

@@ -76,7 +76,7 @@ def run(settings: Settings, folder: runs.Run, said: dict[str, Any],
         KeyboardInterrupt: after the workers left their islands.
     """
     compile_cache.enable()
-    place = said["storage"] or f"{storage.JOURNAL}{folder.journal}"
+    place = said["storage"] or f"{storage.JOURNAL}{folder.shared_journal}"
     try:
         with storage.answering():
             shared = _opened(settings, place, said, bool(folder.state["trials"]))
@@ -100,6 +100,17 @@ def _opened(settings: Settings, place: str, said: dict[str, Any], known: bool = 
         look_first(settings, batch.evaluators(settings))
     shared.open(settings, said["islands"], islands.usual_count(settings, said["workers"]))
     return shared
+
+
+@contextlib.contextmanager
+def whole(settings: Settings, folder: runs.Run) -> Iterator[worker.WholeFolder]:
+    """Where a search saves to that goes over a run of many workers; at the end the run has it."""
+    url = folder.provenance["team"]["storage"]
+    place = url or f"{storage.JOURNAL}{folder.shared_journal}"
+    with storage.answering(), Shared(place, settings.name) as shared:
+        shared.join()
+        yield worker.WholeFolder(shared, settings)
+        Crew(settings, folder, shared, None).finish()
 
 
 class Crew:
@@ -131,9 +142,13 @@ class Crew:
                 time.sleep(POLL_S)
         finally:
             self._dismiss()
-            self._collect(self.shared.view())
-            if self.state["trials"]:
-                self.folder.write_front(self.settings, self.archive, self.evaluators, self.state)
+            self.finish()
+
+    def finish(self) -> None:
+        """Collect what is there, and write the front."""
+        self._collect(self.shared.view())
+        if self.state["trials"]:
+            self.folder.write_front(self.settings, self.archive, self.evaluators, self.state)
 
     # --- workers ---------------------------------------------------------------------------------
 

@@ -17,9 +17,10 @@ from optuna.trial import TrialState
 
 from dse.cli.main import main
 from dse.search import archive, runs, settings, shared, storage, worker, workers
+from dse.search.archive import Row
 from dse.search.settings import OBJECTIVES
 from dse.search.shared import Shared
-from dse.search.study import Infeasible
+from dse.search.study import Infeasible, Search
 from dse.specs import library
 from tests.search.conftest import STUDY
 
@@ -112,6 +113,15 @@ def test_a_second_command_joins_and_ends_with_the_same_front(postgres_url, tmp_p
     run = searched(file, read, tmp_path / "run", team(3, postgres_url))
     assert run.state["trials"] == 8
     assert json.loads((run.folder / "front.json").read_text())["trials"] == 8
+    with workers.whole(read, run) as folder:  # as a certificate does
+        search = Search(read, folder)
+        assert search.state["trials"] == 8
+        assert {row.id for row in search.archive.rows} >= {d["id"] for d in run.front()["designs"]}
+        search.enter([Row(0, "reticle_n3_stacked", (0.3, 0.9, 0.9), 0)])
+        ids = {row.id for row in search.archive.rows}
+    assert run.front()["trials"] == 9
+    assert ids >= {design["id"] for design in run.front()["designs"]}
+    assert not pd.read_parquet(run.evaluated)["id"].duplicated().any()
 
 
 def test_a_killed_worker_is_replaced_and_loses_a_generation_at_most(postgres_url, tmp_path):
@@ -155,7 +165,7 @@ def test_an_interrupt_saves_and_another_number_of_workers_goes_on(tmp_path):
     before = run.state["trials"]
     assert 0 < before < 120
     assert run.front()["trials"] == before
-    with joined(f"{storage.JOURNAL}{run.journal}", "local") as found:
+    with joined(f"{storage.JOURNAL}{run.shared_journal}", "local") as found:
         assert not found.view().of_state(TrialState.RUNNING)
     assert main(["study", "resume", str(folder), "--workers", "1", "--json"]) == 0
     assert run.front()["trials"] == 120
@@ -177,7 +187,7 @@ def test_ctrl_c_ends_the_command_and_its_workers_without_a_traceback(tmp_path):
     assert process.returncode == 130
     assert "Traceback" not in said
     assert "dse study resume" in said
-    with joined(f"{storage.JOURNAL}{folder / 'journal.log'}", "stopped") as found:
+    with joined(f"{storage.JOURNAL}{folder / 'shared.log'}", "stopped") as found:
         assert not found.view().of_state(TrialState.RUNNING)
 
 
