@@ -9,6 +9,10 @@ from dse import units
 from dse.report import tables
 
 MOST_PRICES = 5
+# Unit of a limit -> how many of it people speak of, and what they call that.
+UNITS = {"byte": (1e9, "GB"), "mm**2": (1.0, "mm2"), "watt": (1.0, "W"), "volt": (0.01, "10 mV"),
+         "watt / mm**2": (0.1, "0.1 W/mm2"), "hertz": (1e9, "GHz"), "meter": (1.0, "m"),
+         "mm": (1.0, "mm"), "ampere / mm**2": (0.1, "0.1 A/mm2"), "kelvin": (1.0, "K")}  # fmt: skip
 
 
 def sentence(certificate: dict[str, Any] | None) -> str:
@@ -17,8 +21,8 @@ def sentence(certificate: dict[str, Any] | None) -> str:
         return "not certified: dse certify RUN bounds how far from optimal it can be"
     if certificate["gap_worst"] is None:
         return "no level of the front is certified: no structure is convex"
-    return (f"certified at {len(certificate['levels'])} speeds: no design of the space uses "
-            f"{certificate['gap_worst']:.2%} less energy per token (median "
+    return (f"certified at {len(certificate['levels'])} speeds: no design of the space saves "
+            f"more than {certificate['gap_worst']:.2%} of the energy per token (median "
             f"{certificate['gap_median']:.2%})")  # fmt: skip
 
 
@@ -55,10 +59,18 @@ def prices(certificate: dict[str, Any]) -> Table | None:
         dearest = sorted(line["shadow_prices"], key=lambda p: -p["percent_per_percent"])
         rows += [
             (f"{line['user_tokens_per_s']:,.0f}", price["limit"],
-             f"{price['percent_per_percent']:.3f} %", price["worth"])
+             f"{price['percent_per_percent']:.3f} %", _worth(price))
             for price in dearest[:MOST_PRICES]
         ]  # fmt: skip
     if not rows:
         return None
     columns = ("user tok/s", "limit", "energy saved by 1 % more of it", "tokens/J per unit")
     return tables.table("What limits are worth (shadow prices)", columns, rows)
+
+
+def _worth(price: dict[str, Any]) -> str:
+    """Tokens per joule for one more unit of a limit, in a unit that people use."""
+    if price["per_unit"] is None:
+        return "-"
+    scale, unit = UNITS.get(price["unit"], (1.0, price["unit"] or "1"))
+    return f"{price['per_unit'] * scale:.3g} per {unit}"

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dse import units
 from dse.search import aims, confirm, polish, refine
 from dse.search.archive import Row, nondominated
 from dse.search.batch import Evaluator
@@ -44,6 +43,11 @@ class Certified(NamedTuple):
     limits: dict[str, Any]  # of the best design found: used, allowed, unit
     sound: bool  # whether every branch that matters here is convex
 
+    @property
+    def gap(self) -> float:
+        """Share of the energy per token that a better design could save at most."""
+        return float(-np.expm1(-max(self.level.log_joules - self.bound.log_joules, 0.0)))
+
 
 def certify(search: Search, levels: int, report: Callable[[str], None]) -> dict[str, Any]:
     """The certificate of a run, improving its front on the way.
@@ -60,10 +64,10 @@ def certify(search: Search, levels: int, report: Callable[[str], None]) -> dict[
     found = []
     for speed in _speeds(search, levels):
         certified = _closed(search, branches, speed)
-        gap = certified.level.log_joules - certified.bound.log_joules
+        gap = certified.gap
         report(f"{np.exp(speed):>10,.0f} tok/s  {np.exp(certified.level.log_joules) * 1e3:.4g} mJ  "
                f"no design below {np.exp(certified.bound.log_joules) * 1e3:.4g} mJ  "
-               f"gap {max(gap, 0):.2%}")  # fmt: skip
+               f"gap {gap:.2%}")  # fmt: skip
         found.append(certified)
     return _summary(found, branches)
 
@@ -177,11 +181,11 @@ def _starts(evaluator: Evaluator, branch: Branch, where: np.ndarray) -> np.ndarr
 
 
 def _summary(found: list[Certified], branches: list[Branch]) -> dict[str, Any]:
-    gaps = np.array([max(c.level.log_joules - c.bound.log_joules, 0.0) for c in found])
+    gaps = np.array([c.gap for c in found])
     sound = np.array([c.sound for c in found])
     return {
-        "gap_worst": float(np.expm1(gaps[sound].max())) if sound.any() else None,
-        "gap_median": float(np.expm1(np.median(gaps[sound]))) if sound.any() else None,
+        "gap_worst": float(gaps[sound].max()) if sound.any() else None,
+        "gap_median": float(np.median(gaps[sound])) if sound.any() else None,
         "certified_share": float(sound.mean()),
         "structures": [
             {
@@ -201,13 +205,7 @@ def _price(name: str, price: float, c: Certified) -> dict[str, Any]:
     """A price in percent per percent, and in tokens per joule for one more unit of the limit."""
     allowed, unit = c.limits.get(name, (None, None))
     per_unit = price * np.exp(-c.level.log_joules) / allowed if allowed else None
-    said = "-" if per_unit is None else f"{per_unit:.3g} per {_unit(unit)}"
-    return {"limit": name, "percent_per_percent": price, "per_unit": per_unit, "unit": unit,
-            "worth": said}  # fmt: skip
-
-
-def _unit(unit: str | None) -> str:
-    return units.show(1.0, unit).removeprefix("1 ") if unit else "1"
+    return {"limit": name, "percent_per_percent": price, "per_unit": per_unit, "unit": unit}
 
 
 def _line(c: Certified) -> dict[str, Any]:
@@ -220,7 +218,7 @@ def _line(c: Certified) -> dict[str, Any]:
         "user_tokens_per_s": float(np.exp(c.level.log_speed)),
         "j_per_token": float(np.exp(c.level.log_joules)),
         "j_per_token_bound": float(np.exp(c.bound.log_joules)),
-        "gap": float(np.expm1(max(c.level.log_joules - c.bound.log_joules, 0.0))),
+        "gap": c.gap,
         "family": c.branch.family,
         "radix": c.branch.cell[2],
         "weights_on_chip": list(c.branch.cell[:2]),
