@@ -62,7 +62,7 @@ def verdict(front: dict[str, Any]) -> Table:
 def _goals(point: dict[str, Any]) -> tuple[str, ...]:
     batch = point.get("users_in_flight", point.get("batch"))
     return (
-        f"{point[X]:,.4g}",
+        tables.count(point[X]),
         f"{point[Y]:.3g}",
         units.show(1 / point[Y], "joule"),
         f"{point['chips']:g}",

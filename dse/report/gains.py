@@ -158,14 +158,14 @@ def families(found: dict[str, Any]) -> Table:
         if not base["searched"]:
             rows.insert(0, (f"stock: {_short(base['title'])}",
                             units.show(base["energy"]["theirs_j_per_token"], "joule"),
-                            f"{base['top_speed']['theirs_tokens_per_s']:,.4g}"))  # fmt: skip
+                            tables.count(base['top_speed']['theirs_tokens_per_s'])))  # fmt: skip
     return tables.table("The ladder: each family by itself",
                         ("", "least energy/token", "fastest, tok/s/user"), rows)  # fmt: skip
 
 
 def _both(efficiency: float | None, speed: float | None) -> tuple[str, str]:
     energy = "-" if not efficiency else units.show(1 / efficiency, "joule")
-    return energy, "-" if not speed else f"{speed:,.4g}"
+    return energy, "-" if not speed else tables.count(speed)
 
 
 def taken_away(found: dict[str, Any]) -> list[Table]:
@@ -179,7 +179,7 @@ def _taken(item: dict[str, Any]) -> Table:
     def shown(value: float | None) -> str:
         if not value:
             return "none feasible"
-        return f"{value:,.4g} tok/s" if is_speed else units.show(1 / value, "joule")
+        return f"{tables.count(value)} tok/s" if is_speed else units.show(1 / value, "joule")
 
     word = "Low Latency Decoder: user speed" if is_speed else "High Efficiency Decoder: energy"
     rows = [("as found", shown(item["value"]), "", "")]

@@ -50,8 +50,11 @@ def component(name: str) -> Text:
     return Text(label(name), style=colour(name))
 
 
-def _count(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.4g}"
+def count(value: float | None) -> str:
+    """Four digits, thousands with commas: 17,130 rather than 1.713e+04."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:,.4g}"
 
 
 def quantity(value: float | None, unit: str | None, digits: int = 3) -> str:
@@ -173,7 +176,7 @@ def critical_path(result: Mapping[str, Any], layers: float | None = None) -> Tab
     columns = ["stage", "count", "time", "share"] + (["ns per layer"] if layers else [])
     rows = []
     for stage in stages:
-        row = [stage["stage"], _count(stage["count"]), quantity(stage["seconds"], "second"),
+        row = [stage["stage"], count(stage["count"]), quantity(stage["seconds"], "second"),
                share(stage["seconds"], whole)]  # fmt: skip
         if layers:
             row.append(f"{(stage['seconds'] or 0.0) / layers * 1e9:,.0f}")

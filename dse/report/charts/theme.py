@@ -42,6 +42,7 @@ def layout(title: str, subtitle: str, dark: bool) -> dict[str, Any]:
         "margin": {"l": 72, "r": 28, "t": 92, "b": 128},
         "legend": {"bgcolor": "rgba(0,0,0,0)", "font": {"size": 12}},
         "hoverlabel": {"font": {"family": FONT}},
+        "modebar": {"orientation": "v"},  # beside the plot, not over the claim
     }  # fmt: skip
 
 
