@@ -1,11 +1,8 @@
 """``dse eval``: the contract's object, exit codes, what is said beside it."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from dse.cli import remedy
-from dse.specs import load
 
 MODEL = ("--model", "llama-3.1-70b", "--workload", "chat-8k")
 CONTRACT = """
@@ -224,28 +221,6 @@ def test_a_wrong_value_exits_2_and_says_where(dse, words, said):
 
 
 # --- a design of a run --------------------------------------------------------------------------
-
-
-@pytest.fixture
-def run_of_one_design(monkeypatch):
-    """A run whose front holds one design, as `dse.search.designs` hands it out."""
-    from dse.search import designs
-
-    study = SimpleNamespace(
-        model=load.load("models", "gpt-oss-20b"), workload=load.load("workloads", "chat-1k"),
-        fidelity="sol", power_scope="accelerator",
-    )  # fmt: skip
-    design = {
-        "id": "a1",
-        "hardware": {
-            "base": "reticle_n3_hbm4",
-            "choices": {},
-            "knobs": [{"path": "voltage", "value": 0.6123456789, "unit": "volt"}],
-        },
-        "deployment": {"batch": 4.0, "tp": 2.0, "weights": "fp8"},
-    }
-    run = SimpleNamespace(name="r", settings=lambda: study, front=lambda: {"designs": [design]})
-    monkeypatch.setattr(designs.runs, "find", lambda name: run)
 
 
 def test_a_design_of_a_run_is_a_point_like_any_other(dse, run_of_one_design):

@@ -1,10 +1,6 @@
 """``dse whatif``: the numbers of ``dse eval``, exit codes, what people read first."""
 
-from types import SimpleNamespace
-
 import pytest
-
-from dse.specs import load
 
 MODEL = ("--model", "llama-3.1-70b", "--workload", "chat-8k")
 POINT = ("h100_sxm", *MODEL, "--batch", "32", "--tp", "8")
@@ -129,28 +125,6 @@ def test_all_problems_come_at_once(dse):
     unknown = dse("whatif", *POINT, "--set", "clok=1GHz", "--json")
     assert (unknown.code, unknown.out) == (2, "")
     assert "did you mean clock?" in unknown.err
-
-
-@pytest.fixture
-def run_of_one_design(monkeypatch):
-    """A run whose front holds one design, as `dse.search.designs` hands it out."""
-    from dse.search import designs
-
-    study = SimpleNamespace(
-        model=load.load("models", "gpt-oss-20b"), workload=load.load("workloads", "chat-1k"),
-        fidelity="sol", power_scope="accelerator",
-    )  # fmt: skip
-    design = {
-        "id": "a1",
-        "hardware": {
-            "base": "reticle_n3_hbm4",
-            "choices": {},
-            "knobs": [{"path": "voltage", "value": 0.6123456789, "unit": "volt"}],
-        },
-        "deployment": {"batch": 4.0, "tp": 2.0, "weights": "fp8"},
-    }
-    run = SimpleNamespace(name="r", settings=lambda: study, front=lambda: {"designs": [design]})
-    monkeypatch.setattr(designs.runs, "find", lambda name: run)
 
 
 def test_a_design_of_a_run_is_changed_from_what_the_search_found(dse, run_of_one_design):

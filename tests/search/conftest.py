@@ -114,3 +114,21 @@ def postgres_url():
     with postgres.server(programs) as url:
         storage.close(storage.at(url))  # Optuna's tables, once for all tests
         yield url
+
+
+@pytest.fixture(scope="module")
+def compiled_once(runner):
+    """The tiny study's evaluators wherever some are asked for."""
+    from dse.search import batch
+
+    compiled = runner.evaluators(runner.settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch, "evaluators", lambda _: compiled)
+        yield
+
+
+def read_study(folder, text):
+    """The settings of a study of this text."""
+    file = folder / "study.toml"
+    file.write_text(text, "utf-8")
+    return settings.read(str(file))

@@ -7,6 +7,7 @@ import pytest
 from dse.estimate.evaluate import evaluate
 from dse.search import designs, runs, settings, study
 from dse.specs.errors import SpecError
+from tests.search.conftest import read_study
 
 MIXED = """
 name = "mixed"
@@ -44,12 +45,6 @@ workload = "chat-8k"
 """
 
 
-def read(tmp_path, text):
-    file = tmp_path / "study.toml"
-    file.write_text(text, "utf-8")
-    return settings.read(str(file))
-
-
 @pytest.fixture(scope="session")
 def mixed(tmp_path_factory):
     """A run over two categories with the knobs each brings."""
@@ -69,7 +64,7 @@ KNOBS = {
 
 
 def test_each_combination_is_a_family_with_the_knobs_it_has(tmp_path):
-    found = read(tmp_path, MIXED).space
+    found = read_study(tmp_path, MIXED).space
     assert len(found.families) == 2 * 2 + 2
     for family in found.families:
         memory = dict(family.choices).get("memory.dram.technology")
@@ -98,7 +93,7 @@ def test_a_design_of_a_category_evaluates_again_to_what_the_front_says(mixed):
 
 
 def test_parameters_that_a_family_lacks_are_carried_along(tmp_path):
-    found = read(tmp_path, MIXED).space
+    found = read_study(tmp_path, MIXED).space
     for family in found.families:
         parameters = found.start_parameters(family, 0.5)
         assert set(parameters) == set(found.distributions())
@@ -124,7 +119,7 @@ def test_parameters_that_a_family_lacks_are_carried_along(tmp_path):
     ],
 )  # fmt: skip
 def test_every_category_makes_families(choice, word, families, tmp_path):
-    found = read(tmp_path, TEMPLATE + choice).space
+    found = read_study(tmp_path, TEMPLATE + choice).space
     assert len(found.families) == families
     assert any(word in family.name for family in found.families)
     for family in found.families:
@@ -148,6 +143,6 @@ def test_every_category_makes_families(choice, word, families, tmp_path):
 )  # fmt: skip
 def test_a_bad_category_is_named(choice, said, tmp_path):
     with pytest.raises(SpecError) as refused:
-        read(tmp_path, TEMPLATE + choice)
+        read_study(tmp_path, TEMPLATE + choice)
     assert said in "\n".join(refused.value.problems)
     assert len(refused.value.problems) == 1

@@ -6,18 +6,13 @@ import numpy as np
 import pytest
 
 from dse.cli.main import main
-from dse.search import batch, ladder
+from dse.search import ladder
 from dse.search.gains import best, breakdown, case_of, five_ways, gains
 
 GOAL = "system_tokens_per_s_per_w"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compiled_once(runner):
-    compiled = runner.evaluators(runner.settings)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batch, "evaluators", lambda _: compiled)
-        yield
+pytestmark = pytest.mark.usefixtures("compiled_once")
 
 
 @pytest.fixture(scope="module")

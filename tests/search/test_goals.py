@@ -6,7 +6,7 @@ import pytest
 from dse.metrics import METRICS
 from dse.search import aims, archive, goals, journal, runs, settings, study, trial
 from dse.specs.errors import SpecError
-from tests.search.conftest import STUDY
+from tests.search.conftest import STUDY, read_study
 
 THREE = ["user_tokens_per_s", "system_tokens_per_s_per_w", "usd_per_million_tokens"]
 OBJECTIVES = f"objectives = {THREE}\n"
@@ -26,12 +26,6 @@ def three(tmp_path_factory):
     return found, read
 
 
-def read(tmp_path, text):
-    file = tmp_path / "study.toml"
-    file.write_text(text, "utf-8")
-    return settings.read(str(file))
-
-
 def test_less_is_better_by_the_reciprocal():
     usd = goals.Objective(METRICS["usd_per_million_tokens"])
     assert usd.goal(4.0) == 0.25
@@ -45,7 +39,7 @@ def test_every_metric_with_a_direction_may_be_a_goal(name, tmp_path):
     other = "tpot_s" if name == "user_tokens_per_s" else "user_tokens_per_s"
     text = f"objectives = ['{other}', '{name}']\n{STUDY}\n[reference_point]\n{name} = 2\n"
     text += "tpot_s = '50 ms'\n" if other == "tpot_s" else ""
-    found = read(tmp_path, text)
+    found = read_study(tmp_path, text)
     assert [o.name for o in found.objectives] == [other, name]
     assert found.reference_point[1] == (0.5 if METRICS[name].better == "min" else 2.0)
 
@@ -65,7 +59,7 @@ def test_every_metric_with_a_direction_may_be_a_goal(name, tmp_path):
 )  # fmt: skip
 def test_bad_objectives_are_named(text, words, tmp_path):
     with pytest.raises(SpecError) as refused:
-        read(tmp_path, text)
+        read_study(tmp_path, text)
     assert words in "\n".join(refused.value.problems)
 
 

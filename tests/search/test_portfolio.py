@@ -8,19 +8,13 @@ import pandas as pd
 import pytest
 
 from dse.cli.main import main
-from dse.search import batch, designs, runs
+from dse.search import designs, runs
 from dse.search.archive import hypervolume
 from dse.search.portfolio import portfolio
 from dse.search.settings import OBJECTIVES
 from dse.specs.errors import SpecError
 
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_once(runner):
-    compiled = runner.evaluators(runner.settings)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batch, "evaluators", lambda _: compiled)
-        yield
+pytestmark = pytest.mark.usefixtures("compiled_once")
 
 
 @pytest.fixture(scope="module")

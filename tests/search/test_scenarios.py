@@ -9,16 +9,10 @@ from dse.metrics import METRICS
 from dse.search import batch, designs, runs, scenarios, settings, study
 from dse.search.goals import Objective
 from dse.specs.errors import SpecError
-from tests.search.conftest import STUDY
+from tests.search.conftest import STUDY, read_study
 
 TWO = STUDY.replace('"llama-3.1-8b"', '["llama-3.1-8b", "qwen3-30b-a3b"]')
 GOALS = ("user_tokens_per_s", "system_tokens_per_s_per_w")
-
-
-def read(tmp_path, text):
-    file = tmp_path / "study.toml"
-    file.write_text(text, "utf-8")
-    return settings.read(str(file))
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +44,7 @@ def test_goals_combine_as_the_worst_or_the_weighted_mean():
 def test_each_model_is_paired_with_each_workload(tmp_path):
     text = TWO.replace('"chat-8k"', '["chat-8k", "chat-1k"]')
     text += '[scenarios]\ncombine = "weighted"\nweights = [1, 1, 1, 5]\n'
-    found = read(tmp_path, text)
+    found = read_study(tmp_path, text)
     assert [s.name for s in found.scenarios] == [
         "llama-3.1-8b, chat-8k", "llama-3.1-8b, chat-1k",
         "qwen3-30b-a3b, chat-8k", "qwen3-30b-a3b, chat-1k"]  # fmt: skip
@@ -73,14 +67,14 @@ def test_each_model_is_paired_with_each_workload(tmp_path):
 )
 def test_bad_scenarios_are_named(text, said, tmp_path):
     with pytest.raises(SpecError) as refused:
-        read(tmp_path, text)
+        read_study(tmp_path, text)
     assert said in "\n".join(refused.value.problems)
 
 
 def test_a_deployment_must_exist_for_every_model(tmp_path):
     """64 stages suit the 126 layers of one model, not the 32 of the other."""
     text = TWO.replace("qwen3-30b-a3b", "llama-3.1-405b").replace("4000 mm2", "400000 mm2")
-    found = read(tmp_path, text.replace("tp = [1, 2, 4]", "tp = [1, 2]\npp = [1, 64]"))
+    found = read_study(tmp_path, text.replace("tp = [1, 2, 4]", "tp = [1, 2]\npp = [1, 64]"))
     (family,) = found.space.families
     one, other = batch.grids_of(family, found)
     assert list(one.choices) == list(other.choices)

@@ -2,6 +2,7 @@ import pytest
 
 from dse.search import settings
 from dse.specs.errors import SpecError
+from tests.search.conftest import read_study
 
 GOOD = """
 hardware = "reticle_n3_stacked"
@@ -10,20 +11,14 @@ workload = "chat-8k"
 """
 
 
-def read(tmp_path, text):
-    file = tmp_path / "study.toml"
-    file.write_text(text, "utf-8")
-    return settings.read(str(file))
-
-
 def problems(tmp_path, text) -> str:
     with pytest.raises(SpecError) as refused:
-        read(tmp_path, text)
+        read_study(tmp_path, text)
     return "\n".join(refused.value.problems)
 
 
 def test_a_study_of_three_lines_takes_the_chips_own_knobs(tmp_path):
-    study = read(tmp_path, GOOD)
+    study = read_study(tmp_path, GOOD)
     paths = {axis.path for axis in study.space.parameters}
     assert {"voltage", "die", "memory.dram.layers", "link.scale_up.lanes"} <= paths
     assert study.reference_point == (10.0, 1e-3)
@@ -97,7 +92,9 @@ def test_bad_study(tmp_path, text, words):
 
 
 def test_constraints_carry_units_and_thousands(tmp_path):
-    study = read(tmp_path, GOOD + '[constraints]\nsilicon = "<= 115,000 mm2"\nload = ">= 0.5"')
+    study = read_study(
+        tmp_path, GOOD + '[constraints]\nsilicon = "<= 115,000 mm2"\nload = ">= 0.5"'
+    )
     silicon, load = study.constraints
     assert silicon.allowed == 115_000
     assert silicon.margin(230_000) == pytest.approx(1.0)
@@ -113,7 +110,7 @@ def test_the_shipped_study_reads():
 
 
 def test_a_compared_chip_may_come_with_a_count(tmp_path):
-    study = read(tmp_path, GOOD + 'compare = ["16 x h100_sxm", "b200_sxm"]\n')
+    study = read_study(tmp_path, GOOD + 'compare = ["16 x h100_sxm", "b200_sxm"]\n')
     assert [chip.name for chip in study.compare] == ["h100_sxm", "b200_sxm"]
     assert study.compare_chips == {"h100_sxm": 16}
 
@@ -124,7 +121,7 @@ def test_no_chip_at_all_is_not_compared(tmp_path):
 
 
 def test_the_conventional_arm_names_its_families(tmp_path):
-    study = read(tmp_path, GOOD + 'conventional = "reticle_n3_stacked"\n')
+    study = read_study(tmp_path, GOOD + 'conventional = "reticle_n3_stacked"\n')
     assert study.conventional_families == [study.space.families[0].name]
 
 
