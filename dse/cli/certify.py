@@ -38,6 +38,9 @@ def certify(
     names = tuple(goal.name for goal in settings.objectives)
     if names != OBJECTIVES:
         raise SpecError(run, [f"bounds are of {' and '.join(OBJECTIVES)}, not of {names}"])
+    if len(settings.scenarios) > 1:
+        raise SpecError(run, ["bounds are of one model and workload; this study combines "
+                              f"{len(settings.scenarios)}"])  # fmt: skip
     with _folder(found, settings) as folder:
         search = study.Search(settings, folder, refine=True)
         if not search.archive.rows:
