@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dse.resources import logic
 from dse.search import aims, confirm, polish, refine
 from dse.search.archive import Row, nondominated
 from dse.search.batch import Evaluator
@@ -140,8 +141,16 @@ def _places(search: Search, branch: Branch, speed: float) -> np.ndarray:
         fast = logs[:, 0] * LN10 >= speed - 1e-6
         best = np.argmax(np.where(fast, logs[:, 1], logs[:, 0] - 100.0))
         values = rows[mine[int(best)]].values
-    settled = confirm.settings_of(evaluator.family, values)
-    return np.log([[max(settled[axis.path], axis.low) for axis in branch.form.axes]])
+    return knobs_of(branch.form, values)[None]
+
+
+def knobs_of(form: ConvexForm, values) -> np.ndarray:
+    """A design's knobs as variables of the convex form, the clock at the limit of its voltage."""
+    family = form.evaluator.family
+    settled = confirm.settings_of(family, values)
+    hardware = confirm.hardware_of(family, values)
+    settled.setdefault("clock", float(logic.clock_hz(hardware)))
+    return np.log([max(settled[axis.path], axis.low) for axis in form.axes])
 
 
 def _polish(search: Search, branch: Branch, found: Bound, speed: float) -> None:

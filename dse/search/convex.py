@@ -18,10 +18,11 @@ import numpy as np
 from dse.estimate.exchange import FLOOR
 from dse.estimate.step import Design, estimate_step
 from dse.search.batch import Evaluator
-from dse.search.space import with_leaves
+from dse.search.space import Axis, with_leaves
 
 WIDTH = 2048  # points per call
 LEAST_USED = 1e-3  # a limit used less than this share is given no slope
+CLOCKS_HZ = (1e8, 5e9)  # no clock limit lies outside
 FAST = ("macro", "scratchpad")
 CELLS = ((1.0, 1.0), (0.95, 1.0), (0.7, 0.95), (0.0, 0.7))  # shares of weights in the fast memory
 
@@ -41,6 +42,9 @@ class ConvexForm:
         axes = evaluator.family.axes
         self.radix = next((a for a in axes if a.is_radix), None)
         self.axes = [a for a in axes if a is not self.radix]
+        if evaluator.family.loaded.spec.clock_hz is None and "clock" not in [a.path for a in axes]:
+            # A clock that follows its voltage is not convex; one that may lie below it is.
+            self.axes.append(Axis("clock", "clock", "hertz", *CLOCKS_HZ, log=True))
         self.low = np.log([a.low for a in self.axes])
         self.high = np.log([a.high for a in self.axes])
         self.limit_names: tuple[str, ...] = ()

@@ -128,3 +128,10 @@ def test_a_closed_pipe_is_no_error():
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("words", [("--levels", "1"), ()])
+def test_a_certificate_of_nothing_is_refused(dse, words):
+    answer = dse("certify", "no-such-run", *words)
+    assert (answer.code, answer.out) == (2, "")
+    assert "no-such-run" in answer.err or "--levels" in answer.err

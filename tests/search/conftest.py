@@ -132,3 +132,30 @@ def read_study(folder, text):
     file = folder / "study.toml"
     file.write_text(text, "utf-8")
     return settings.read(str(file))
+
+
+@pytest.fixture(scope="session")
+def refined_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("refined") / "tiny.toml"
+    path.write_text(STUDY.replace('"nsga2"', '"gradient"'))
+    return path
+
+
+@pytest.fixture(scope="session")
+def refined_run(refined_file, tmp_path_factory):
+    """A run of the gradient sampler and the search that made it."""
+    library.forget()
+    read = settings.read(str(refined_file), trials=40)
+    folder = runs.start(read, str(refined_file), tmp_path_factory.mktemp("runs") / "refined")
+    search = study.Search(read, folder)
+    search.gradient_phase()
+    search.generation()
+    folder.write_front(read, search.archive, search.evaluators, search.state)
+    return search
+
+
+@pytest.fixture(scope="session")
+def tools(refined_run):
+    """(evaluator, polisher) of the tiny study's one family."""
+    name = next(iter(refined_run.evaluators))
+    return refined_run.evaluators[name], refined_run.polishers[name]

@@ -5,40 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dse.search import aims, batch, polish, refine, runs, settings, study, warm
-from dse.search.certificate import Level, bound
-from dse.search.convex import ConvexForm, violations
-from dse.specs import library
-from tests.search.conftest import STUDY
+from dse.search import aims, batch, polish, refine, warm
 
 LN10 = np.log(10)
-
-
-@pytest.fixture(scope="session")
-def refined_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("refined") / "tiny.toml"
-    path.write_text(STUDY.replace('"nsga2"', '"gradient"'))
-    return path
-
-
-@pytest.fixture(scope="session")
-def refined_run(refined_file, tmp_path_factory):
-    """A run of the gradient sampler and the search that made it."""
-    library.forget()
-    read = settings.read(str(refined_file), trials=40)
-    folder = runs.start(read, str(refined_file), tmp_path_factory.mktemp("runs") / "refined")
-    search = study.Search(read, folder)
-    search.gradient_phase()
-    search.generation()
-    folder.write_front(read, search.archive, search.evaluators, search.state)
-    return search
-
-
-@pytest.fixture(scope="session")
-def tools(refined_run):
-    """(evaluator, polisher) of the tiny study's one family."""
-    name = next(iter(refined_run.evaluators))
-    return refined_run.evaluators[name], refined_run.polishers[name]
 
 
 def aims_at(speed, count):
@@ -112,63 +81,6 @@ def test_neighbors_differ_in_one_choice(tools):
     assert len(choices.neighbors(5))
     for point in choices.neighbors(5):
         assert sum(getattr(choices[5], n) != getattr(choices[point], n) for n in names) == 1
-
-
-# --- bounds ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def form(tools):
-    return ConvexForm(tools[0])
-
-
-def cell(form):
-    return (1.0, 1.0, form.radixes()[0])
-
-
-def test_the_convex_form_is_convex_and_below_the_model(form, tools, refined_run):
-    points = np.random.default_rng(0).integers(0, len(tools[0].grid), 256)
-    assert max(violations(form, points, cell(form)).values()) == 0
-    from dse.search import confirm
-
-    logs, rows = refined_run.archive.points * LN10, refined_run.archive.rows
-    knobs = [[confirm.settings_of(tools[0].family, row.values)[a.path] for a in form.axes]
-             for row in rows]  # fmt: skip
-    places = np.column_stack([np.log(knobs), -logs[:, 0]])
-    values = form.values(places, np.array([row.point for row in rows]), cell(form))
-    assert (values[:, 0] <= -logs[:, 1] + 1e-5).all()
-    assert (values[:, 0] >= -logs[:, 1] - 0.03).all()
-    assert (values[:, 1:] <= 1e-5).all()
-
-
-def certified(form, refined_run, row_index, joules_factor=1.0):
-    from dse.search import confirm
-
-    logs, rows = refined_run.archive.points * LN10, refined_run.archive.rows
-    row = rows[row_index]
-    settled = confirm.settings_of(form.evaluator.family, row.values)
-    places = np.log([[settled[a.path] for a in form.axes]])
-    level = Level(logs[row_index, 0], -logs[row_index, 1] + np.log(joules_factor))
-    every = np.arange(len(form.evaluator.grid))
-    return level, bound(form, cell(form), every, places, level)
-
-
-def test_no_design_is_below_its_bound(form, refined_run, tools):
-    """Nor is any of twenty thousand random ones: brute force over the whole small space."""
-    level, found = certified(form, refined_run, len(refined_run.archive.rows) // 2)
-    assert level.log_joules - found.log_joules == pytest.approx(0, abs=0.04)
-    swept = warm.sweep(tools[0], np.random.default_rng(2).uniform(size=(1000, 3)))
-    fast = (swept.broken <= 0) & (swept.goals[0] >= level.log_speed)
-    assert fast.any()
-    assert (-swept.goals[1][fast]).min() >= found.log_joules - 1e-5
-
-
-def test_a_crippled_front_shows_a_gap(form, refined_run):
-    """Pretend the best design found were a fifth worse: the bound does not follow."""
-    _, honest = certified(form, refined_run, 2)
-    level, found = certified(form, refined_run, 2, joules_factor=1.2)
-    assert found.log_joules == pytest.approx(honest.log_joules, abs=0.01)
-    assert level.log_joules - found.log_joules > 0.15
 
 
 def test_the_stop_rule_asks_fresh_designs_before_it_ends(refined_run, monkeypatch):
