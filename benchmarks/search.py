@@ -22,6 +22,7 @@ import numpy as np
 import optuna
 
 from dse import compile_cache
+from dse.report.export import write_figure
 from dse.search import archive, batch, polish, samplers, settings, trial, warm
 from dse.search.archive import Archive, Row
 
@@ -150,7 +151,28 @@ def reached(curve: Curve, wanted: float) -> float | None:
     return next((seconds for seconds, volume in curve if volume >= wanted), None)
 
 
-def figure(curves: dict[str, list[Curve]], best: float, path: pathlib.Path) -> None:
+def within(curve: Curve, seconds: float) -> float:
+    """The hypervolume when the time was over; a generation that ended later is not counted."""
+    return max((volume for spent, volume in curve if spent <= seconds), default=0.0)
+
+
+def table(curves: dict[str, list[Curve]], best: float, seconds: float) -> str:
+    """Shares of the reference at the end; CPU seconds to some, and how many seeds came so far."""
+    lines = [f"{'method':<12} {'median':>8} {'worst':>8}   CPU-s to " + "  ".join(map(str, SHARES))]
+    for name, runs in curves.items():
+        ends = sorted(within(curve, seconds) / best for curve in runs)
+        said = []
+        for share in SHARES:
+            times = [reached(curve, share * best) for curve in runs]
+            done = sorted(t for t in times if t is not None and t <= seconds)
+            said.append(
+                f"{done[len(done) // 2]:.1f} ({len(done)}/{len(runs)})" if done else "never"
+            )
+        lines.append(f"{name:<12} {ends[len(ends) // 2]:8.4f} {ends[0]:8.4f}   " + "  ".join(said))
+    return "\n".join(lines)
+
+
+def figure(curves: dict[str, list[Curve]], best: float, seconds: float):
     """Share of the reference hypervolume against CPU seconds, one line per method and seed."""
     import plotly.graph_objects as go
     from plotly.colors import qualitative
@@ -163,10 +185,11 @@ def figure(curves: dict[str, list[Curve]], best: float, path: pathlib.Path) -> N
         for name, all_curves in curves.items() for number, curve in enumerate(all_curves)
     ]  # fmt: skip
     drawn = go.Figure(lines)
-    drawn.update_xaxes(title="CPU seconds", type="log")
-    drawn.update_yaxes(title="share of the reference hypervolume", range=[0.6, 1.005])
-    drawn.update_layout(template="plotly_white", width=900, height=520)
-    drawn.write_html(path, include_plotlyjs=True)
+    drawn.update_xaxes(title="CPU seconds", type="log", range=[-0.7, np.log10(seconds)], dtick="D2")
+    drawn.update_yaxes(title="share of the reference hypervolume", range=[0.68, 1.005])
+    drawn.update_layout(template="plotly_white", width=860, height=460,
+                        margin={"t": 24, "r": 24}, font={"size": 14})  # fmt: skip
+    return drawn
 
 
 def main() -> None:
@@ -198,20 +221,11 @@ def main() -> None:
             long.add(clock.archive.points, clock.archive.rows)
     best = archive.hypervolume(long.points, long.reference)
     print(f"reference hypervolume {best:.4f}; {asked.seconds:g} CPU-s each, {asked.seeds} seeds")
-    print(f"{'method':<12} {'median':>8} {'worst':>8}   CPU-s to " + "  ".join(map(str, SHARES)))
-    for name, clocks in runs.items():
-        ends = sorted(clock.archive.hypervolume / best for clock in clocks)
-        times = []
-        for share in SHARES:
-            each = [reached(clock.curve, share * best) for clock in clocks]
-            done = sorted(seconds for seconds in each if seconds is not None)
-            said = f"{done[len(done) // 2]:.1f} ({len(done)}/{len(each)})" if done else "never"
-            times.append(said)
-        print(f"{name:<12} {ends[len(ends) // 2]:8.4f} {ends[0]:8.4f}   " + "  ".join(times))
+    curves = {name: [clock.curve for clock in clocks] for name, clocks in runs.items()}
+    print(table(curves, best, asked.seconds))
     if asked.output:
-        curves = {name: [clock.curve for clock in clocks] for name, clocks in runs.items()}
-        figure(curves, best, asked.output.with_suffix(".html"))
         asked.output.write_text(json.dumps({"reference": best, "curves": curves}) + "\n")
+        write_figure(figure(curves, best, asked.seconds), asked.output.with_suffix(".html"))
 
 
 if __name__ == "__main__":
