@@ -12,7 +12,7 @@ from dse.cli.console import Json, emit, note
 from dse.specs.errors import SpecError, nearest
 
 app = typer.Typer(no_args_is_help=True, add_completion=False,
-                  help="Show, plot or export the front of a run.")  # fmt: skip
+                  help="Show, plot, export or compare the fronts of runs.")  # fmt: skip
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or a name under runs/.")]
 File = Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where to write.")]
 CHARTS = ("pareto", "breakdown")
@@ -46,16 +46,10 @@ def plot(
     """A figure of a front: html always; png and svg where a Chrome or Chromium is present."""
     import importlib
 
-    from dse.report.export import NoBrowser, write_figure
-
     if chart not in CHARTS:
         raise SpecError("--chart", [f"{chart!r} is unknown{nearest(chart, CHARTS)}"])
-    drawn = importlib.import_module(f"dse.report.charts.{chart}").figure(_run(run).front(), dark)
-    try:
-        note(f"wrote {write_figure(drawn, output)}")
-    except NoBrowser as missing:
-        note(f"dse: {pathlib.Path(output).name}: {missing}")
-        raise typer.Exit(5) from None
+    _draw(importlib.import_module(f"dse.report.charts.{chart}").figure(_run(run).front(), dark),
+          output)  # fmt: skip
 
 
 @app.command()
@@ -85,6 +79,55 @@ def export(
         _write(path, lambda place: table_of(front).to_csv(place, index=False))
     else:
         _write(path, lambda place: shutil.copyfile(found.folder / "front.parquet", place))
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN RUN...", help="Two runs or more.")],
+    at: Annotated[
+        list[float] | None,
+        typer.Option("--at", metavar="SPEED", help="User tokens/s to compare at; repeat for more."),
+    ] = None,
+    json: Json = False,
+    output: Annotated[
+        str | None,
+        typer.Option("-o", "--output", metavar="FILE", help="A figure (html, png, svg), or json."),
+    ] = None,
+    dark: Annotated[bool, typer.Option("--dark", help="The figure for a dark page.")] = False,
+) -> None:
+    """Runs of one question: who covers more, whose designs survive, energy at equal speed.
+
+    dse pareto compare two-goals two-goals-2 --at 300 --at 1000
+
+    Hypervolumes are taken from one reference point, the lowest of all. Runs of other goals, models,
+    workloads, fidelity or power scope are refused, with the reason.
+    """
+    from dse.report import tables
+    from dse.report import versus as report
+    from dse.search.versus import versus
+
+    wrong = [f"{speed:g}: wanted a speed above zero" for speed in at or [] if not 0 < speed < 1e300]
+    if wrong:
+        raise SpecError("--at", wrong)
+    found = versus([_run(name) for name in runs], at)
+    if output and not output.endswith(".json"):
+        from dse.report.charts.compare import figure
+
+        _draw(figure(found, dark), output)
+        output = None
+    parts = [report.heading(found), report.runs(found), report.attainment(found),
+             report.leads(found), report.differences(found)]  # fmt: skip
+    emit(found, tables.blank([part for part in parts if part is not None]), json, output)
+
+
+def _draw(drawn: Any, output: str) -> None:
+    from dse.report.export import NoBrowser, write_figure
+
+    try:
+        note(f"wrote {write_figure(drawn, output)}")
+    except NoBrowser as missing:
+        note(f"dse: {pathlib.Path(output).name}: {missing}")
+        raise typer.Exit(5) from None
 
 
 def _write(path: pathlib.Path, fill: Any) -> None:

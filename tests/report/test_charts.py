@@ -64,11 +64,23 @@ def sweep():
     }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def compare():
+    """Two runs, one of whose designs is beaten."""
+    rows = [{"run": run, "study": "tiny", "seed": 1, "trials": 9, "share": share,
+             "front": [design(str(i), x, y) | {"survives": i == 0}
+                       for i, (x, y) in enumerate([(100, 9.0), (900, high)])]}
+            for run, share, high in (("one", 0.99, 2.0), ("two", 0.9, 1.0))]  # fmt: skip
+    return {"model_title": "Llama", "workload_title": "Chat", "fidelity": "sol",
+            "power_scope": "system", "runs": rows,
+            "differences": [{"key": "search.seed", "values": [1, 2]}]}  # fmt: skip
+
+
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("name", NAMES)
-def test_chart_draws_with_title_and_legible_ink(name, dark, front, sweep):
+def test_chart_draws_with_title_and_legible_ink(name, dark, front, sweep, compare):
     module = importlib.import_module(f"dse.report.charts.{name}")
-    given = {"sweep": sweep, "parity": ROWS}.get(name, front)
+    given = {"sweep": sweep, "parity": ROWS, "compare": compare}.get(name, front)
     figure = module.figure(given, dark)
     assert module.__doc__
     assert figure.layout.title.text
@@ -106,6 +118,16 @@ def test_a_sweep_has_a_line_per_value_of_its_second_axis_and_hollow_points(sweep
     assert "User tokens/s up to 1.40x" in chart.figure(one).layout.title.text
     none = sweep | {"points": [point | {"feasible": False} for point in sweep["points"]]}
     assert "No feasible point" in chart.figure(none).layout.title.text
+
+
+def test_compared_runs_are_named_and_the_lower_panel_says_what_they_lack(compare):
+    from dse.report.charts import compare as chart
+
+    figure = chart.figure(compare)
+    assert "one covers 99.00 %" in figure.layout.title.text
+    over = [line for line in figure.data if line.yaxis == "y2"]
+    assert [tuple(line.y) for line in over] == [(0, 0), (0, 100)]
+    assert tuple(figure.layout.yaxis2.range) == (0, chart.STEEP)
 
 
 def test_an_empty_front_still_draws(front):
