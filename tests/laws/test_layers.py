@@ -24,6 +24,7 @@ LAYERS = [
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 HOMES = {
     "optuna": ("search",),
+    "optuna_dashboard": ("search",),
     "plotly": ("report/charts", "explore"),
     "pandas": ("report", "search", "evidence", "explore"),
     "dash": ("explore",),
