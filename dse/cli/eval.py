@@ -20,6 +20,7 @@ def eval_(point: Point, ops: Ops = False, json: Json = False, output: Output = N
     """
     question = ask(point)
     result = answer(question, with_ops=ops)
+    result["bands"] = _bands(question)
     if json or output:
         note(*changed_lines(result), *default_lines(result))
     emit(result, shown(question, result), json, output)
@@ -35,6 +36,15 @@ def answer(question: Question, with_ops: bool = False) -> dict[str, Any]:
         if with_ops:
             result["ops"] = _ops(question, result)
     return result
+
+
+def _bands(question: Question) -> dict[str, Any]:
+    """80 % bands of the metrics over the ranges of the constants and what a fit leaves over."""
+    from dse.cli.whatif import case_of
+    from dse.questions import ranges
+
+    with exact():
+        return ranges.band(case_of(question))
 
 
 def _ops(question: Question, result: Mapping[str, Any]) -> list[dict]:
@@ -137,7 +147,8 @@ def opening(question: Question, result: Mapping[str, Any]) -> list[Any]:
     parts: list[Any] = [tables.heading(result, titles)]
     if not result["feasible"]:
         parts.append("INFEASIBLE\n" + "\n".join(f"  {s}" for s in tables.infeasible(result)))
-    return [*parts, tables.verdict(result), *(["\n".join(lines)] if lines else [])]
+    parts += [tables.verdict(result), *([tables.bands(result)] if "bands" in result else [])]
+    return [*parts, *(["\n".join(lines)] if lines else [])]
 
 
 def shown(question: Question, result: Mapping[str, Any]) -> Iterator[Any]:

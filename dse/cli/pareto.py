@@ -15,7 +15,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False,
                   help="Show, plot, export or compare the fronts of runs.")  # fmt: skip
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or a name under runs/.")]
 File = Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where to write.")]
-CHARTS = ("pareto", "breakdown")
+Bands = Annotated[
+    bool,
+    typer.Option("--bands", help="80 % bands, chance to be on the front, regret, robust front."),
+]
+CHARTS = ("pareto", "breakdown", "bands")
 TABLES = (".csv", ".json", ".parquet")
 
 
@@ -26,14 +30,35 @@ def _run(name: str) -> Any:
 
 
 @app.command()
-def show(run: RunName, json: Json = False) -> None:
-    """The designs of a front, both decoders and the knee marked."""
+def show(run: RunName, bands: Bands = False, json: Json = False) -> None:
+    """The designs of a front, both decoders and the knee marked.
+
+    --bands: how sure that is, over joint draws of the constants, written to bands.json of the run.
+    """
     from dse.report import fronts, tables
 
-    front = _run(run).front()
+    front = _front(_run(run), bands)
+    if bands:
+        parts = [fronts.heading(front), fronts.bands(front), fronts.certainty(front)]
+        emit(front, tables.blank(parts), json)
+        return
     parts = [fronts.heading(front), fronts.verdict(front), fronts.gains(front),
              fronts.designs(front), fronts.bounds(front)]  # fmt: skip
     emit(front, tables.blank([part for part in parts if part is not None]), json)
+
+
+def _front(run: Any, with_bands: bool) -> dict[str, Any]:
+    front = run.front()
+    if with_bands:
+        from dse.search.bands import bands
+        from dse.search.runs import write_json
+
+        front["bands"] = bands(run)
+        try:
+            write_json(run.folder / "bands.json", front["bands"])
+        except OSError as error:
+            note(f"bands.json not kept: {error.strerror or error}")
+    return front
 
 
 @app.command()
@@ -48,8 +73,8 @@ def plot(
 
     if chart not in CHARTS:
         raise SpecError("--chart", [f"{chart!r} is unknown{nearest(chart, CHARTS)}"])
-    _draw(importlib.import_module(f"dse.report.charts.{chart}").figure(_run(run).front(), dark),
-          output)  # fmt: skip
+    front = _front(_run(run), chart == "bands")
+    _draw(importlib.import_module(f"dse.report.charts.{chart}").figure(front, dark), output)
 
 
 @app.command()

@@ -126,22 +126,24 @@ def set_paths(base: Case, changed: Case) -> set[str]:
 
 
 def span(before: Case, after: Case, estimates: tuple[Estimate, Estimate]) -> dict[str, Any]:
-    """The 5 % to 95 % range of both goals and of their change over draws of the constants."""
+    """The 80 % bands of both goals and of their change over paired draws of the constants."""
     fixed = sorted(set_paths(before, after))
     base, changed = (ranges.spread(case, fixed) for case in (before, after))
+    is_fitted = after.fidelity == "calibrated"
     goals = {}
     for name in GOALS:
         with np.errstate(all="ignore"):
             ratio = changed.goals[name] / base.goals[name] - 1
         goals[name] = {
-            "base": ranges.ends(base.goals[name]),
-            "changed": ranges.ends(changed.goals[name]),
+            "base": ranges.ends(base.bands[name]),
+            "changed": ranges.ends(changed.bands[name]),
             "change_fraction": ranges.ends(ratio),
             "telling": ranges.telling(changed, changed.goals[name]),
         }
     return {
-        "meaning": "a range of constants: the stated ranges of the chip's numbers, not what the "
-        "model leaves out",
+        "meaning": "a range of constants: the stated ranges of the chip's numbers, and for each "
+        "side what the fit of its style leaves unexplained, which a change of both does not",
+        "left_over": dict(ranges.fit_of(after.chip).left_over) if is_fitted else {},
         "draws": ranges.DRAWS,
         "quantiles": list(ranges.QUANTILES),
         "constants": len(base.quantiles),

@@ -110,6 +110,65 @@ def designs(front: dict[str, Any], most: int | None = None) -> Table:
     return tables.table("The front", columns, rows)
 
 
+def bands(front: dict[str, Any], most: int = 14) -> Table:
+    """The front with bands of both goals, the chance to be on it, and what is lost if not."""
+    found = front["bands"]
+    names = list(found["designs"][0]["goals"])
+    flipping = {flip["a"] for flip in found["flips"]} | {flip["b"] for flip in found["flips"]}
+    marks = {front[key]: name for key, name in reversed(NAMED)}
+    rows = [
+        (row["id"], marks.get(row["id"], ""), *(_band(row, name) for name in names),
+         f"{100 * row['on_front']:.0f} %", f"{100 * row['within_limits']:.0f} %",
+         f"{100 * row['regret']['mean']:.1f} %", "yes" if row["on_robust_front"] else "",
+         "~" if row["id"] in flipping else "")
+        for row in _some(found["designs"], marks, most)
+    ]  # fmt: skip
+    level = f"{100 * found['level']:.0f} %"
+    columns = ("id", "", *(f"{SHORT.get(name, name)}, {level} band" for name in names),
+               "on front", "keeps limits", "regret", "robust", "order")  # fmt: skip
+    return tables.table(f"The front over {found['draws']} joint draws", columns, rows)
+
+
+def certainty(front: dict[str, Any]) -> Text:
+    """The same in sentences: who may be best, which rivals, which order is noise."""
+    found = front["bands"]
+    sure = sum(row["on_front"] >= 0.5 for row in found["designs"])
+    lines = [f"{sure} of {len(found['designs'])} designs are on the front in at least half of the "
+             f"draws; {found['compared']} designs compared"]  # fmt: skip
+    for name, best in found["best"].items():
+        said = ", ".join(f"{item['id']} {100 * item['chance']:.0f} %" for item in best)
+        lines.append(f"best in {SHORT.get(name, name)}: {said}")
+    if found["rivals"]:
+        said = ", ".join(
+            f"{row['id']} {100 * row['on_front']:.0f} %" for row in found["rivals"][:4]
+        )
+        lines.append(f"{len(found['rivals'])} designs off the nominal front may be on it: {said}")
+    lines.append(f"robust front (mean of the worst {100 * found['tail']:.0f} % of draws in each "
+                 f"goal): {len(found['robust_front'])} designs")  # fmt: skip
+    lines.append(f"{len(found['flips'])} pairs of neighbours (~) change order in a goal in a tenth "
+                 "of the draws or more: noise" if found["flips"] else
+                 "no neighbours change order in a tenth of the draws")  # fmt: skip
+    lines += ["regret: by how much another design is better in every goal, mean over draws",
+              found["meaning"]]  # fmt: skip
+    return Text("\n".join(lines))
+
+
+SHORT = {X: "user tok/s", Y: "tok/s/W"}
+
+
+def _band(row: dict[str, Any], name: str) -> str:
+    ends = row["goals"][name]
+    if ends is None:
+        return "-"
+    return " .. ".join(tables.count(end) if name == X else f"{end:.3g}" for end in ends)
+
+
+def _some(rows: list[dict[str, Any]], named, most: int) -> list[dict[str, Any]]:
+    step = (len(rows) - 1) / max(most - 1, 1)
+    kept = {round(i * step) for i in range(most)}
+    return [row for i, row in enumerate(rows) if i in kept or row["id"] in named]
+
+
 def _splits(design: dict[str, Any]) -> str:
     said = []
     for name, value in design["deployment"].items():

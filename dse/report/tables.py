@@ -119,6 +119,27 @@ def verdict(result: Mapping[str, Any]) -> Table:
     return made
 
 
+def bands(result: Mapping[str, Any]) -> Text:
+    """80 % bands of both goals and of board power, and what they are bands of."""
+    found, said, outside = result["bands"], [], []
+    for name, words, unit in (("user_tokens_per_s", "user tokens/s", "token / second"),
+                              ("system_tokens_per_s_per_w", "system tokens/s/W", "token / joule"),
+                              ("chip_power_w", "per chip", "watt")):  # fmt: skip
+        if found[name]:
+            low, high = (quantity(end, unit) for end in found[name])
+            if not found[name][0] <= (result[name] or 0.0) <= found[name][1]:
+                outside.append(words)
+            said.append(f"{low} .. {high}" + (f" {words}" if name == "chip_power_w" else ""))
+    more = ", and what the fit leaves unexplained" if found["left_over"] else ""
+    names = dict.fromkeys(item["path"] for goal in found["telling"].values() for item in goal[:2])
+    wide = f"\n           widest by {', '.join(names)}" if names else ""
+    if outside:
+        wide += (f"\n           {' and '.join(outside)}: outside its band, because constants are "
+                 "stated near an end of their range")  # fmt: skip
+    head = f"{100 * found['level']:.0f} % band  {'; '.join(said)}\n"
+    return Text(f"{head}           {found['constants']} constants within their ranges{more}{wide}")
+
+
 def _throttling(result: Mapping[str, Any]) -> str:
     if not result["throttled"]:
         return f"clock {quantity(result['clock_hz'], 'hertz')}"

@@ -329,7 +329,8 @@ def span(result: Mapping[str, Any]) -> str:
     names = dict.fromkeys(t["path"] for goal in GOALS for t in found[goal]["telling"])
     words = (f"range       {low} % to {high} % of {found['draws']} draws of the "
              f"{found['constants']} constants of the chip within their stated ranges;\n"
-             "            not of what the model leaves out")  # fmt: skip
+             "            the change is of paired draws: what both sides share moves both"
+             )  # fmt: skip
     if names:
         words += f"; widest by {', '.join(list(names)[:3])}"
     held = found["feasible_fraction"]["changed"]

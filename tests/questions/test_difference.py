@@ -200,6 +200,26 @@ def test_what_is_set_keeps_its_value_in_the_draws():
     assert widths[1] < widths[0]
 
 
+def test_constants_of_a_fit_go_together_as_it_says():
+    paths = ["style.a", "style.b", "other"]
+    fit = ranges.StyleFit(frozenset(paths[:2]), (("style.a", "style.b", -0.9),))
+    found = ranges.drawn_together(paths, fit, 2000)
+    assert np.corrcoef(found["style.a"], found["style.b"])[0, 1] == pytest.approx(-0.89, abs=0.03)
+    assert abs(np.corrcoef(found["style.a"], found["other"])[0, 1]) < 0.06
+    alone = ranges.drawn_together(["other"], fit, 2000)
+    assert np.array_equal(alone["other"], found["other"])
+
+
+@given(st.floats(0.01, 0.9), st.floats(1.1, 3.0))
+def test_nine_tenths_of_a_fitted_constant_lie_in_its_range(value, ratio):
+    knob = Knob("x", value, "second", "", "fit", value / ratio, value * ratio, 0)
+    values = ranges.normal(knob, (np.arange(2000) + 0.5) / 2000)
+    inside = np.mean((values >= knob.low) & (values <= knob.high))
+    assert inside == pytest.approx(0.9, abs=0.002)
+    share = Knob("x", value, None, "", "fit", value / ratio, 1.0, 0)
+    assert ranges.normal(share, np.linspace(0.001, 0.999, 50)).max() <= 1.0
+
+
 # --- batch and deployment chosen again ----------------------------------------------------------
 
 

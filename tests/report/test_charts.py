@@ -44,6 +44,22 @@ def front():
     }  # fmt: skip
 
 
+def with_bands(front):
+    """A front with bands of its goals, two designs unsure, one of another family robust."""
+    goals = ("user_tokens_per_s", "system_tokens_per_s_per_w")
+    rows = [
+        {"id": d["id"], "family": d["family"], "nominal": {g: d[g] for g in goals},
+         "goals": {g: [0.8 * d[g], 1.1 * d[g]] for g in goals},
+         "robust": {g: 0.75 * d[g] for g in goals}, "on_front": 0.5, "within_limits": 0.9,
+         "regret": {"mean": 0.01, "late": 0.05}, "on_robust_front": d["family"] == "b"}
+        for d in front["designs"]
+    ]  # fmt: skip
+    attained = {"levels": [100.0, 400.0, 900.0], "low": [6.0, 3.0, None],
+                "median": [7.0, 4.0, 0.9], "high": [9.0, 6.0, 1.1]}  # fmt: skip
+    return front | {"bands": {"designs": rows, "rivals": [], "attained": attained, "level": 0.8,
+                              "draws": 256, "tail": 0.2, "compared": 40}}  # fmt: skip
+
+
 def row(volts, batch, feasible=True):
     broken = [] if feasible else [{"name": "minimum_voltage"}]
     return {"values": {"voltage": volts, "batch": batch}, "feasible": feasible,
@@ -80,7 +96,8 @@ def compare():
 @pytest.mark.parametrize("name", NAMES)
 def test_chart_draws_with_title_and_legible_ink(name, dark, front, sweep, compare):
     module = importlib.import_module(f"dse.report.charts.{name}")
-    given = {"sweep": sweep, "parity": ROWS, "compare": compare}.get(name, front)
+    special = {"sweep": sweep, "parity": ROWS, "compare": compare, "bands": with_bands(front)}
+    given = special.get(name, front)
     figure = module.figure(given, dark)
     assert module.__doc__
     assert figure.layout.title.text
@@ -102,6 +119,15 @@ def test_the_pareto_chart_names_axes_decoders_and_ratio(front):
         assert words in said
     assert "4.5\u00d7" in figure.layout.title.text
     assert "10\u00d7" in figure.layout.title.text
+
+
+def test_bands_say_how_far_the_likely_front_is_from_the_stated(front):
+    from dse.report.charts import bands
+
+    figure = bands.figure(with_bands(front))
+    assert "likely 22 % below" in figure.layout.title.text
+    assert [t.name for t in figure.data][-1] == "robust front"
+    assert tuple(figure.data[-1].x) == (675.0,)
 
 
 def test_a_sweep_has_a_line_per_value_of_its_second_axis_and_hollow_points(sweep):
