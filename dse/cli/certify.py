@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
+from dse.cli.complete import RunName
 from dse.cli.console import Json, emit, note
 from dse.specs.errors import SpecError
 
 
 def certify(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or a name under runs/.")],
+    run: RunName,
     levels: Annotated[int, typer.Option(metavar="N", help="Speeds of the front to bound at.")] = 8,
     json: Json = False,
 ) -> None:

@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
+from dse.cli.complete import RunName
 from dse.cli.console import note
 
 
 def dashboard(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or a name under runs/.")],
+    run: RunName,
     port: Annotated[int, typer.Option(metavar="N", help="Port; 0 picks a free one.")] = 8080,
     storage: Annotated[
         str | None,

@@ -1,14 +1,11 @@
 """``dse gains``: what a run gained, five ways, over every chip it is compared with."""
 
-from typing import Annotated
-
-import typer
-
+from dse.cli.complete import RunName
 from dse.cli.console import Json, Output, emit
 
 
 def gains(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or a name under runs/.")],
+    run: RunName,
     json: Json = False,
     output: Output = None,
 ) -> None:

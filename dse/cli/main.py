@@ -43,6 +43,8 @@ VERBS = {
     "hw": ("dse.cli.specs:hardware", "List chips, show one with sources."),
     "model": ("dse.cli.specs:models", "List models, show one, import a config.json."),
     "workload": ("dse.cli.specs:workloads", "List workloads, show one."),
+    "init": ("dse.cli.init:init", "A commented starting folder of your own."),
+    "doctor": ("dse.cli.doctor:doctor", "Versions, caches, devices, spec folders, what lacks."),
     "check": ("dse.cli.check:check", "Check spec files: fields, units, sources, ranges."),
 }
 # Package of an optional part -> the extra that installs it.

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from dse.cli.complete import RunName
+from dse.cli.complete import runs as known_runs
 from dse.cli.console import Json, emit, note
 from dse.specs.errors import SpecError, nearest
 
 app = typer.Typer(no_args_is_help=True, add_completion=False,
                   help="Show, plot, export or compare the fronts of runs.")  # fmt: skip
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or a name under runs/.")]
 File = Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Where to write.")]
 Bands = Annotated[
     bool,
@@ -108,7 +109,10 @@ def export(
 
 @app.command()
 def compare(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN RUN...", help="Two runs or more.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN RUN...", help="Two or more.", autocompletion=known_runs),
+    ],
     at: Annotated[
         list[float] | None,
         typer.Option("--at", metavar="SPEED", help="User tokens/s to compare at; repeat for more."),

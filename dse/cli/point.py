@@ -13,6 +13,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from dse.cli import complete
 from dse.specs import library
 from dse.specs.errors import SpecError, nearest
 
@@ -20,11 +21,6 @@ Text = str | None
 Words = list[str] | None
 DEFAULT_WORKLOAD = "chat-8k"
 _KINDS = {"chip": "chips", "model": "models", "workload": "workloads"}
-
-
-def _names(kind: str) -> Callable[[str], list[str]]:
-    """Completion of the names of a kind."""
-    return lambda incomplete: [n for n in library.names(kind) if n.startswith(incomplete)]
 
 
 def _option(about: str, *names: str, metavar: str = "N", panel: str = "Deployment", **kw) -> Any:
@@ -38,18 +34,18 @@ class Point:
     chip: Annotated[
         str,
         typer.Argument(
-            metavar="CHIP", help="Name, file, or RUN#ID.", autocompletion=_names("chips")
+            metavar="CHIP", help="Name, file, or RUN#ID.", autocompletion=complete.points
         ),
     ]
     model: Annotated[
         Text,
         _option("Name or file (dse model list).", metavar="M", panel="Question",
-                autocompletion=_names("models")),
+                autocompletion=complete.names("models")),
     ] = None  # fmt: skip
     workload: Annotated[
         Text,
         _option("Name or file (dse workload list); chat-8k if not given.", metavar="W",
-                panel="Question", autocompletion=_names("workloads")),
+                panel="Question", autocompletion=complete.names("workloads")),
     ] = None  # fmt: skip
     context: Annotated[
         Text, _option("Mean KV tokens read per step, e.g. 8k, 128k, 1M.", panel="Question")
@@ -57,15 +53,16 @@ class Point:
     settings: Annotated[
         Words,
         _option("Change a value: hbm.bandwidth=2x, voltage=0.7V, link.latency=+20%.", "--set",
-                metavar="PATH=VALUE", panel="Question"),
+                metavar="PATH=VALUE", panel="Question", autocompletion=complete.settings),
     ] = None  # fmt: skip
     fidelity: Annotated[
         Text, _option("sol or calibrated; as the chip's style allows.", metavar="F",
-                      panel="Question"),
+                      panel="Question", autocompletion=complete.one_of("sol", "calibrated")),
     ] = None  # fmt: skip
     power_scope: Annotated[
-        Text, _option("accelerator, system (default) or facility.", metavar="S", panel="Question")
-    ] = None
+        Text, _option("accelerator, system (default) or facility.", metavar="S", panel="Question",
+                      autocompletion=complete.one_of("accelerator", "system", "facility")),
+    ] = None  # fmt: skip
     batch: Annotated[Text, _option("Sequences in flight in the replica.")] = None
     micro_batches: Annotated[Text, _option("Micro-batches in flight; pp if not given.")] = None
     tp: Annotated[Text, _option("Tensor-parallel ranks; the fewest that fit if not given.")] = None

@@ -4,12 +4,13 @@ from typing import Annotated
 
 import typer
 
+from dse.cli.complete import RunName
 from dse.cli.console import Json, emit, note
 from dse.specs.errors import SpecError
 
 
 def portfolio(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or a name under runs/.")],
+    run: RunName,
     k: Annotated[int, typer.Option("-k", metavar="N", help="Chips in the largest set.")] = 2,
     json: Json = False,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dse.cli.complete import names
 from dse.cli.console import Json, emit, note
 from dse.specs.errors import SpecError
 
@@ -37,7 +38,12 @@ ALONE = {"workers": 1, "storage": None, "islands": None}
 
 
 def run(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="Name or file of a study.")],
+    study: Annotated[
+        str,
+        typer.Argument(
+            metavar="STUDY", help="Name or file of a study.", autocompletion=names("studies")
+        ),
+    ],
     trials: Trials = None,
     seed: Seed = None,
     workers: Workers = None,

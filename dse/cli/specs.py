@@ -6,15 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
+from dse.cli import complete
 from dse.cli.console import Json, Output, emit, note, write_text
 from dse.specs import library
 from dse.specs.errors import SpecError
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name, alias or file.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Show it with a value changed."),
-]
+    typer.Option("--set", metavar="PATH=VALUE", help="Show it with a value changed.",
+                 autocompletion=complete.settings),
+]  # fmt: skip
 
 
 def _listing(kind: str) -> Callable[..., None]:
@@ -44,8 +45,13 @@ def _list_table(found: list[dict[str, str]]):
 
 
 def _showing(kind: str) -> Callable[..., None]:
+    about = {"help": "Name, alias or file.", "autocompletion": complete.names(kind)}
+
     def command(
-        name: Name, settings: Settings = None, json: Json = False, output: Output = None
+        name: Annotated[str, typer.Argument(metavar="NAME", **about)],
+        settings: Settings = None,
+        json: Json = False,
+        output: Output = None,
     ) -> None:
         from dse.specs import load, overrides
 

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
+from dse.cli.complete import RunName
 from dse.cli.console import Json, emit, note
 from dse.cli.run import Storage, Workers
 from dse.specs.errors import SpecError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False,
                   help="List, inspect, resume or remove runs.")  # fmt: skip
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="Run folder, or a name under runs/.")]
 
 
 def _summary(run: Any) -> dict[str, Any]:

@@ -24,11 +24,11 @@ from dse import __version__
 from dse.search import goals
 from dse.search import settings as study_settings
 from dse.search.archive import Archive, Row, nondominated, thin
+from dse.search.places import ROOT
 from dse.search.settings import Settings
 from dse.specs import library
 from dse.specs.schema import SpecError, nearest
 
-ROOT = pathlib.Path("runs")
 THIN_DRAWN = 0.02  # log10 of both goals, for curves that are only looked at
 SCHEMA = "dse.run/1"
 
