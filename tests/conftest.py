@@ -5,6 +5,7 @@ build, so tests call `estimate_step` as it is; many designs at once go through `
 """
 
 import functools
+from types import SimpleNamespace
 
 import jax
 import pytest
@@ -63,3 +64,25 @@ def at(point):
         return estimate_step(*point(hardware, network, workload, **choices), **(how or {}))
 
     return named
+
+
+@pytest.fixture
+def run_of_one_design(monkeypatch):
+    """A run whose front holds one design, as `dse.search.designs` hands it out."""
+    from dse.search import designs
+
+    study = SimpleNamespace(
+        model=load.load("models", "gpt-oss-20b"), workload=load.load("workloads", "chat-1k"),
+        fidelity="sol", power_scope="accelerator",
+    )  # fmt: skip
+    design = {
+        "id": "a1",
+        "hardware": {
+            "base": "reticle_n3_hbm4",
+            "choices": {},
+            "knobs": [{"path": "voltage", "value": 0.6123456789, "unit": "volt"}],
+        },
+        "deployment": {"batch": 4.0, "tp": 2.0, "weights": "fp8"},
+    }
+    run = SimpleNamespace(name="r", settings=lambda: study, front=lambda: {"designs": [design]})
+    monkeypatch.setattr(designs.runs, "find", lambda name: run)

@@ -31,6 +31,7 @@ VERBS = {
         "dse.cli.sensitivity:sensitivity",
         "What each number is worth: elasticities, prices, break-even.",
     ),
+    "explore": ("dse.cli.explore:explore", "The what-if page: sliders, curves, in a browser."),
     "run": ("dse.cli.run:run", "Run a study."),
     "pareto": ("dse.cli.pareto:app", "Show, plot, export or compare the fronts of runs."),
     "certify": ("dse.cli.certify:certify", "Bound how far from optimal a run's front can be."),
@@ -50,6 +51,8 @@ VERBS = {
 # Package of an optional part -> the extra that installs it.
 EXTRAS = {
     "dash": "explore",
+    "flask": "explore",
+    "werkzeug": "explore",
     "kaleido": "images",
     "optuna_dashboard": "dashboard",
     "psycopg": "distributed",

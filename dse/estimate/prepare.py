@@ -315,6 +315,13 @@ def split_possible(model: ModelSpec, d: Deployment) -> np.ndarray:
 
 def _placed(hardware, model, context, workload, d: Deployment, choices: Choices) -> Deployment:
     """Where weights and KV live: as stated, else weights in the fastest tier as far as they fit."""
+    if choices.weights_in is not None and choices.kv_in is not None:
+        tiers = dict.fromkeys(hardware.memory, 0.0)
+        return dataclasses.replace(
+            d,
+            weights_in=_stated(choices.weights_in, tiers),
+            kv_in=_stated(choices.kv_in, tiers),
+        )
     resources = provision(hardware, d.chips)
     tiers = resources.tiers
     weights, _ = resident_bytes(model, context, workload, d)

@@ -13,6 +13,7 @@ from dse.estimate.output import TOLERANCE
 from dse.estimate.prepare import Choices
 from dse.estimate.step import Design, Estimate, Scenario
 from dse.specs import load
+from dse.specs.deployment import Deployment
 from dse.specs.errors import SpecError
 
 # Both goals: metric -> how people call it.
@@ -63,6 +64,10 @@ class Case:
         if self.choices.tp is not None:
             return self
         return self.deployed(tp=self.prepared[0].deployment.tp)
+
+    def placed_as(self, deployment: Deployment) -> "Case":
+        """The same with weights and KV cache where a deployment holds them."""
+        return self.deployed(weights_in=deployment.weights_in, kv_in=deployment.kv_in)
 
     def changed(self, settings: Sequence[tuple[str, str]]) -> "Case":
         """The same with more ``--set`` pairs: of the chip, ``model.`` or ``workload.``."""
@@ -123,3 +128,13 @@ def feasible(estimate: Estimate, count: int) -> np.ndarray:
         goal = column(getattr(estimate, name), count)
         good &= np.isfinite(goal) & (goal > 0)
     return good
+
+
+def broken(estimate: Estimate, count: int) -> list[list[str]]:
+    """The limits that each point breaks, [point]."""
+    found: list[list[str]] = [[] for _ in range(count)]
+    for name, limit in estimate.limits.items():
+        used, allowed = column(limit.used, count), column(limit.allowed, count)
+        for index in np.flatnonzero(~(used <= allowed * (1 + TOLERANCE))):
+            found[index].append(name)
+    return found

@@ -78,7 +78,7 @@ def moved(
         estimates: of both.
         paths: what was set; such quantities are causes, not consequences.
     """
-    before, after = (_following(*pair) for pair in zip(cases, estimates, strict=True))
+    before, after = (following(*pair) for pair in zip(cases, estimates, strict=True))
     found = []
     for name in dict.fromkeys([*before, *after]):
         (old, unit, law), (new, _, _) = (side.get(name) or (None, *(before | after)[name][1:])
@@ -90,7 +90,7 @@ def moved(
     return found
 
 
-def _following(case: Case, e: Estimate) -> dict[str, tuple[float | None, str, str | None]]:
+def following(case: Case, e: Estimate) -> dict[str, tuple[float | None, str, str | None]]:
     """Name -> (value, unit, law to explain) of what follows from the numbers of a chip."""
     with jax.enable_x64(True):
         resources = provision(case.chip.spec, float(e.chips))

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from dse.estimate.output import number
-from dse.questions.case import GOALS, Case, column, feasible, stacked
+from dse.questions.case import GOALS, Case, broken, column, feasible, stacked
 from dse.specs import network
+from dse.specs.deployment import Deployment
 from dse.specs.errors import SpecError
 
 LARGEST_BATCH = 4096
@@ -22,11 +23,12 @@ SPLITS = ("tp", "dp", "ep")
 
 @dataclasses.dataclass(frozen=True)
 class Points:
-    """Cases evaluated together: both goals and feasibility, [point]."""
+    """Cases evaluated together: both goals, feasibility and the limits that break it, [point]."""
 
     cases: list[Case]
     goals: dict[str, np.ndarray]
     feasible: np.ndarray
+    broken: list[list[str]]
 
     @property
     def user(self) -> np.ndarray:
@@ -39,21 +41,28 @@ class Points:
         return self.goals["system_tokens_per_s_per_w"]
 
 
-def evaluated(cases: Iterable[Case]) -> Points:
-    """Cases of one chip and model run as columns; splits that cannot exist are left out."""
-    possible = []
+def evaluated(cases: Iterable[Case], placement: Deployment | None = None) -> Points:
+    """Cases of one chip and model run as columns; splits that cannot exist are left out.
+
+    Args:
+        cases: what is evaluated.
+        placement: where all of them hold weights and KV cache, if it is known to be the same.
+    """
+    possible, placed = [], []
     for case in cases:
+        there = case if placement is None else case.placed_as(placement)
         try:
-            _ = case.prepared
+            _ = there.prepared
         except SpecError:
             continue
         possible.append(case)
+        placed.append(there)
     count = len(possible)
     if not count:
-        return Points([], {name: np.zeros(0) for name in GOALS}, np.zeros(0, bool))
-    estimate = possible[0].run(*stacked(possible))
+        return Points([], {name: np.zeros(0) for name in GOALS}, np.zeros(0, bool), [])
+    estimate = possible[0].run(*stacked(placed))
     goals = {name: column(getattr(estimate, name), count) for name in GOALS}
-    return Points(possible, goals, feasible(estimate, count))
+    return Points(possible, goals, feasible(estimate, count), broken(estimate, count))
 
 
 def batches(case: Case) -> list[float]:
@@ -66,9 +75,10 @@ def batches(case: Case) -> list[float]:
 
 
 def batch_curve(case: Case) -> Points:
-    """A case over all batches, its splits held."""
+    """A case over all batches, its splits held; where weights live does not depend on the batch."""
     held = case.held()
-    return evaluated(held.deployed(batch=batch) for batch in batches(held))
+    points = (held.deployed(batch=batch) for batch in batches(held))
+    return evaluated(points, held.prepared[0].deployment)
 
 
 def deployments(case: Case) -> list[Case]:
@@ -115,18 +125,19 @@ def curves(base: Points, changed: Points) -> dict[str, Any]:
     """Two batch curves, compared at equal user speed and at equal efficiency."""
     fronts = [_front(points) for points in (base, changed)]
     return {
-        "base": _rows(base),
-        "changed": _rows(changed),
+        "base": rows(base),
+        "changed": rows(changed),
         "at_equal_user_speed": _at(fronts, 0),
         "at_equal_efficiency": _at(fronts, 1),
     }
 
 
-def _rows(points: Points) -> list[dict[str, Any]]:
+def rows(points: Points) -> list[dict[str, Any]]:
+    """A batch curve as plain data: batch, both goals, which limits a point breaks."""
     return [
-        {"batch": number(case.prepared[0].deployment.batch),
-         **{name: number(goal[i]) for name, goal in points.goals.items()},
-         "feasible": bool(points.feasible[i])}
+        {"batch": case.choices.batch, **{name: number(goal[i]) for name, goal in
+                                         points.goals.items()},
+         "feasible": bool(points.feasible[i]), "breaks": points.broken[i]}
         for i, case in enumerate(points.cases)
     ]  # fmt: skip
 

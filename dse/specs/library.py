@@ -5,11 +5,13 @@ and ``studies``, then what ships with the package. Listing names reads TOML only
 """
 
 import contextlib
+import contextvars
 import dataclasses
 import functools
 import os
 import pathlib
 import tomllib
+from collections.abc import Iterable, Iterator
 
 from dse.specs.errors import SpecError, nearest
 
@@ -30,6 +32,10 @@ META = frozenset({"name", "aliases", "about", "base", "source", "sources", "fact
 LARGEST_FILE_BYTES = 1_000_000
 DEEPEST = 32
 _extra: list[pathlib.Path] = []
+# Paths that may be opened besides names; None: any.
+_paths: contextvars.ContextVar[frozenset[str] | None] = contextvars.ContextVar(
+    "paths", default=None
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +60,16 @@ def add_folder(folder: str | pathlib.Path) -> None:
         raise SpecError("--specs", [f"{folder}: no such folder"])
     _extra.insert(0, path)
     forget()
+
+
+@contextlib.contextmanager
+def names_only(besides: Iterable[str] = ()) -> Iterator[None]:
+    """Inside, words that came from elsewhere find specs by name and open no file by its path."""
+    token = _paths.set(frozenset(besides))
+    try:
+        yield
+    finally:
+        _paths.reset(token)
 
 
 def forget() -> None:
@@ -100,7 +116,9 @@ def locate(kind: str, name: str) -> pathlib.Path:
     aliased = _aliases(kind).get(name.lower()) if not name.endswith(".toml") else None
     if aliased:
         return known[aliased]
-    if name.endswith(".toml") or as_path.parent != pathlib.Path():
+    allowed = _paths.get()
+    is_path = name.endswith(".toml") or as_path.parent != pathlib.Path()
+    if is_path and (allowed is None or name in allowed):
         if as_path.is_file():
             return as_path
         raise SpecError(name, [f"{name}: no such file"])

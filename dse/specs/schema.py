@@ -86,6 +86,7 @@ def sequence(spec, about: str = ""):
     return _field(Rule("sequence", about, spec=spec))
 
 
+@functools.cache
 def rules(spec) -> dict[str, tuple[str, str, Rule]]:
     """File key -> (field name, unit, rule), in the order of the class."""
     found = {}

@@ -1,13 +1,12 @@
 """A command line run in this process: exit code, standard output, standard error."""
 
 import json
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
 
 from dse.cli.main import main
-from dse.specs import library, load
+from dse.specs import library
 
 
 class Answer(NamedTuple):
@@ -51,25 +50,3 @@ def dse(capsys, monkeypatch):
     yield run
     library._extra[:] = folders
     library.forget()
-
-
-@pytest.fixture
-def run_of_one_design(monkeypatch):
-    """A run whose front holds one design, as `dse.search.designs` hands it out."""
-    from dse.search import designs
-
-    study = SimpleNamespace(
-        model=load.load("models", "gpt-oss-20b"), workload=load.load("workloads", "chat-1k"),
-        fidelity="sol", power_scope="accelerator",
-    )  # fmt: skip
-    design = {
-        "id": "a1",
-        "hardware": {
-            "base": "reticle_n3_hbm4",
-            "choices": {},
-            "knobs": [{"path": "voltage", "value": 0.6123456789, "unit": "volt"}],
-        },
-        "deployment": {"batch": 4.0, "tp": 2.0, "weights": "fp8"},
-    }
-    run = SimpleNamespace(name="r", settings=lambda: study, front=lambda: {"designs": [design]})
-    monkeypatch.setattr(designs.runs, "find", lambda name: run)

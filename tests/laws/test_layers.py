@@ -17,7 +17,8 @@ LAYERS = [
     {"estimate"},
     {"metrics"},
     {"questions"},
-    {"search", "evidence", "report", "explore"},
+    {"search", "evidence", "report"},
+    {"explore"},
     {"cli"},
     {"__main__"},
 ]
