@@ -18,7 +18,7 @@ from dash import Input, Output, dcc, html, no_update
 
 from dse.explore import panel, views
 from dse.explore.answer import Answers, Quick
-from dse.explore.query import Asked, Options, encoded
+from dse.explore.query import Asked, Options
 from dse.report.charts import curves
 from dse.specs import library
 from dse.specs.errors import SpecError
@@ -154,7 +154,7 @@ class Page:
             "words": {k: v for k, v in words.items() if k != "set"},
             "defaults": {name: _plain(result.get(name)) for name in (*FIELDS, "batch")}
             | {"context": f"{result['context_tokens']:,.0f}", "fidelity": result["fidelity"]},
-            "bare": encoded([(k, v) for k, v in words.items() if k != "set" and isinstance(v, str)]),
+            "bare": Asked({k: v for k, v in words.items() if k != "set"}).query,
             "shown": str(words["chip"]),
         }  # fmt: skip
         if shown != controls["shown"]:
@@ -207,7 +207,8 @@ def app_of(page: Page) -> dash.Dash:
 def layout() -> html.Div:
     """The page: pickers above, numbers of the chip on the left, what they bring on the right."""
     stores = [dcc.Store(id=name) for name in
-              ("asked", "answered", "answered-seen", "resting", "settled", "settled-seen")]  # fmt: skip
+              ("asked", "answered", "answered-seen", "resting", "settled",
+               "settled-seen")]  # fmt: skip
     return html.Div(
         [
             html.A("Skip to the results", href="#results", className="skip"),

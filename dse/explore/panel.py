@@ -71,9 +71,11 @@ def values(base: Case, changed: Case, estimates: tuple[Any, Any]) -> dict[str, f
         found = {path: at for path, at in leaf_paths(new) if before.get(path) != at}
     then, now = (difference.following(case, estimate) for case, estimate in
                  zip((base, changed), estimates, strict=True))  # fmt: skip
-    followed = {path: value for path, (value, _, _) in now.items()
-                if _is_row(path) and value is not None and value != (then.get(path) or [0])[0]}  # fmt: skip
-    return followed | found
+    for path, (value, _, _) in now.items():
+        before = then.get(path, (None,))[0]
+        if _is_row(path) and path not in found and value is not None and value != before:
+            found[path] = value
+    return found
 
 
 def _is_row(path: str) -> bool:

@@ -5,7 +5,7 @@ options of ``dse whatif`` (``set`` may repeat, as ``pin`` may: the query of a cu
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode
 
 from dse.specs.errors import SpecError, nearest
@@ -60,12 +60,8 @@ class Asked:
     @property
     def query(self) -> str:
         """The query of the address that asks this."""
-        return encoded([*_pairs(self.words), *((PIN, pin) for pin in self.pins)])
-
-
-def encoded(pairs: Sequence[tuple[str, str]]) -> str:
-    """Pairs as a query; what an address may hold stays readable."""
-    return urlencode(pairs, safe="=/:,")
+        pairs = [*_pairs(self.words), *((PIN, pin) for pin in self.pins)]
+        return urlencode(pairs, safe="=/:,")  # what an address may hold stays readable
 
 
 def _pairs(words: Words):

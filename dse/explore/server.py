@@ -57,15 +57,15 @@ class Server:
         class Quiet(WSGIRequestHandler):
             protocol_version = "HTTP/1.1"  # one connection for many answers
 
-            def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
+            def log(self, type: str, message: str, *args: Any) -> None:
                 """A page asks often; say nothing."""
 
         try:
             self._server = make_server(HOST, port, app.server, threaded=True,
                                        request_handler=Quiet)  # fmt: skip
         except (OSError, SystemExit) as error:
-            raise SpecError("--port", [f"port {port} cannot be opened: it is in use or not "
-                                       "allowed; --port 0 takes a free one"]) from error  # fmt: skip
+            problem = f"port {port} cannot be opened: in use or not allowed; 0 takes a free one"
+            raise SpecError("--port", [problem]) from error
         self.port = self._server.server_port
         protect(app.server, self.port, app.csp_hashes())
 

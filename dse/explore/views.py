@@ -26,6 +26,7 @@ SMALL = (
     ("usd_per_million_tokens", "Cost per 1M", "usd", False),
 )
 SIDES = (("base", "before"), ("changed", "after"))
+MOVED = 0.005  # fraction; a quantity that followed by less is left out
 STILL = 5e-5  # fraction; a smaller change is shown as none
 MOST_PAYOFFS = 8
 APPLY = re.compile(r"\(--([a-z-]+) ([^)]+)\)")
@@ -129,7 +130,7 @@ def _stacks(title: str, table: Mapping[str, Mapping[str, Any]], unit: str):
     return html.Div([html.H3(title), *rows], className="stacks")
 
 
-def _stack(word: str, side: str, table, unit: str, whole: float, most: float):  # noqa: PLR0913
+def _stack(word: str, side: str, table, unit: str, whole: float, most: float):
     order = [name for name in palette.COMPONENTS if (table.get(name) or {}).get(side)]
     said = ", ".join(f"{palette.label(name)} {quantity(table[name][side], unit)}" for name in order)
     pieces = [
@@ -289,7 +290,7 @@ def why(result: Mapping[str, Any]) -> list[Any]:
     """Bottleneck, what followed by itself, binding limits, the range of constants."""
     rows = [("Waits for", [_waits(result)])]
     moved = [_moved(item) for item in result["moved"]
-             if item["change_fraction"] is None or abs(item["change_fraction"]) >= 0.005]  # fmt: skip
+             if abs(item["change_fraction"] or 1.0) >= MOVED]  # fmt: skip
     if moved:
         rows.append(("Followed", moved[:5]))
     prices = [_price(item) for item in result["shadow_prices"]]
@@ -335,7 +336,8 @@ def _range(result: Mapping[str, Any], goal: tuple[str, str, str, str]) -> str | 
     if not ends or ends[0] == ends[1] == 0:
         return None
     low, high = (percent(end, 0 if abs(end) >= 0.1 else 1) for end in ends)
-    return f"{label} {low} to {high} (5 to 95 % of the constants' stated ranges)"
+    inside = 100 * (result["range"]["quantiles"][1] - result["range"]["quantiles"][0])
+    return f"{label} {low} to {high} ({inside:.0f} % of draws of the constants)"
 
 
 def changed_words(quick: Quick) -> str:

@@ -14,6 +14,10 @@ NAMES = [m.name for m in pkgutil.iter_modules(charts.__path__) if m.name != "the
 ROWS = [{"metric": "tpot_s", "chip": "a", "model": "m", "calibrated_on": True,
          "predicted": 0.01, "measured": 0.011}]  # fmt: skip
 
+CURVES = {"claim": "A curve", "lines": [{"name": "chip", "role": "base", "at": 1, "points": [
+    {"batch": 1, "user_tokens_per_s": 90.0, "system_tokens_per_s_per_w": 0.1, "feasible": True},
+]}]}  # fmt: skip
+
 
 def design(identifier, speed, efficiency, family="a"):
     parts = {"weights": 0.6, "kv_cache": 0.4}
@@ -96,7 +100,13 @@ def compare():
 @pytest.mark.parametrize("name", NAMES)
 def test_chart_draws_with_title_and_legible_ink(name, dark, front, sweep, compare):
     module = importlib.import_module(f"dse.report.charts.{name}")
-    special = {"sweep": sweep, "parity": ROWS, "compare": compare, "bands": with_bands(front)}
+    special = {
+        "sweep": sweep,
+        "parity": ROWS,
+        "compare": compare,
+        "bands": with_bands(front),
+        "curves": CURVES,
+    }
     given = special.get(name, front)
     figure = module.figure(given, dark)
     assert module.__doc__

@@ -46,7 +46,8 @@
 
   // What an address may hold stays readable; the server writes it the same way.
   function readable(words) {
-    return words.toString().replaceAll("%2F", "/").replaceAll("%3A", ":").replaceAll("%2C", ",");
+    return words.toString().replaceAll("%2F", "/").replaceAll("%3A", ":").replaceAll("%2C", ",")
+      .replaceAll("%3D", "=");
   }
 
   function setPath(path, text) {

@@ -93,9 +93,7 @@ _ORDER = ("reference", "pinned", "base", "changed")
 
 
 def _known(line: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Points whose goals could be computed, by batch; of another chip, whose splits differ, by
-    speed.
-    """
+    """Points whose goals could be computed, by batch; those of other chips by speed."""
     good = [point for point in line["points"] if point[X] and point[Y]]
     if line["role"] == "reference":
         return sorted(good, key=lambda point: -point[X])
