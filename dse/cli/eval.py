@@ -34,7 +34,7 @@ def answer(question: Question, with_ops: bool = False) -> dict[str, Any]:
         result["defaults"] = _defaults(question, result)
         result["changes"] = _changes(question, result)
         if with_ops:
-            result["ops"] = _ops(question, result)
+            result |= _ops(question, result["fidelity"])
     return result
 
 
@@ -47,14 +47,16 @@ def _bands(question: Question) -> dict[str, Any]:
         return ranges.band(case_of(question))
 
 
-def _ops(question: Question, result: Mapping[str, Any]) -> list[dict]:
+def _ops(question: Question, fidelity: str) -> dict[str, Any]:
+    """The op table, what it is laid against, and through how many layers a token goes."""
     from dse.estimate.evaluate import prepared
     from dse.estimate.output import number
-    from dse.report.ops import op_rows
+    from dse.report.ops import op_rows, rates
 
-    given = (question.chip, question.model, question.workload, question.choices)
-    rows = op_rows(*prepared(*given), result["fidelity"])
-    return [_finite(row, number) for row in rows]
+    given = prepared(question.chip, question.model, question.workload, question.choices)
+    rows = [_finite(row, number) for row in op_rows(*given, fidelity)]
+    layers = sum(float(group.layers) for group in question.model.spec.groups)
+    return {"layers": layers, "ops": rows, "rates": _finite(rates(*given), number)}
 
 
 def _finite(node: Any, number: Any) -> Any:

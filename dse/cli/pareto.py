@@ -8,10 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from dse.cli import contents
 from dse.cli.complete import RunName
 from dse.cli.complete import runs as known_runs
 from dse.cli.console import Json, emit, note
-from dse.specs.errors import SpecError, nearest
+from dse.cli.figures import Dark, draw, known
+from dse.report import charts
+from dse.specs.errors import SpecError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False,
                   help="Show, plot, export or compare the fronts of runs.")  # fmt: skip
@@ -20,8 +23,8 @@ Bands = Annotated[
     bool,
     typer.Option("--bands", help="80 % bands, chance to be on the front, regret, robust front."),
 ]
-CHARTS = ("pareto", "breakdown", "bands")
 TABLES = (".csv", ".json", ".parquet")
+CHARTS = charts.names(*contents.OF_RUN)
 
 
 def _run(name: str) -> Any:
@@ -38,7 +41,7 @@ def show(run: RunName, bands: Bands = False, json: Json = False) -> None:
     """
     from dse.report import fronts, tables
 
-    front = _front(_run(run), bands)
+    front = contents.with_bands(_run(run)) if bands else _run(run).front()
     if bands:
         parts = [fronts.heading(front), fronts.bands(front), fronts.certainty(front)]
         emit(front, tables.blank(parts), json)
@@ -48,34 +51,22 @@ def show(run: RunName, bands: Bands = False, json: Json = False) -> None:
     emit(front, tables.blank([part for part in parts if part is not None]), json)
 
 
-def _front(run: Any, with_bands: bool) -> dict[str, Any]:
-    front = run.front()
-    if with_bands:
-        from dse.search.bands import bands
-        from dse.search.runs import write_json
-
-        front["bands"] = bands(run)
-        try:
-            write_json(run.folder / "bands.json", front["bands"])
-        except OSError as error:
-            note(f"bands.json not kept: {error.strerror or error}")
-    return front
-
-
 @app.command()
 def plot(
     run: RunName,
     output: File,
     chart: Annotated[str, typer.Option(help=f"One of {', '.join(CHARTS)}.")] = "pareto",
-    dark: Annotated[bool, typer.Option("--dark", help="For a dark page.")] = False,
+    dark: Dark = False,
 ) -> None:
-    """A figure of a front: html always; png and svg where a Chrome or Chromium is present."""
-    import importlib
+    """A figure of a run: html always; png and svg where a Chrome or Chromium is present.
 
-    if chart not in CHARTS:
-        raise SpecError("--chart", [f"{chart!r} is unknown{nearest(chart, CHARTS)}"])
-    front = _front(_run(run), chart == "bands")
-    _draw(importlib.import_module(f"dse.report.charts.{chart}").figure(front, dark), output)
+    Figures of one design: dse explain RUN#ID -o FILE, dse sensitivity RUN#ID -o FILE.
+    """
+    from dse import compile_cache
+
+    kind = charts.chart(known(chart, CHARTS)).OF
+    compile_cache.enable()
+    draw(chart, contents.OF_RUN[kind](_run(run)), output, dark)
 
 
 @app.command()
@@ -122,7 +113,7 @@ def compare(
         str | None,
         typer.Option("-o", "--output", metavar="FILE", help="A figure (html, png, svg), or json."),
     ] = None,
-    dark: Annotated[bool, typer.Option("--dark", help="The figure for a dark page.")] = False,
+    dark: Dark = False,
 ) -> None:
     """Runs of one question: who covers more, whose designs survive, energy at equal speed.
 
@@ -140,23 +131,11 @@ def compare(
         raise SpecError("--at", wrong)
     found = versus([_run(name) for name in runs], at)
     if output and not output.endswith(".json"):
-        from dse.report.charts.compare import figure
-
-        _draw(figure(found, dark), output)
+        draw("compare", found, output, dark)
         output = None
     parts = [report.heading(found), report.runs(found), report.attainment(found),
              report.leads(found), report.differences(found)]  # fmt: skip
     emit(found, tables.blank([part for part in parts if part is not None]), json, output)
-
-
-def _draw(drawn: Any, output: str) -> None:
-    from dse.report.export import NoBrowser, write_figure
-
-    try:
-        note(f"wrote {write_figure(drawn, output)}")
-    except NoBrowser as missing:
-        note(f"dse: {pathlib.Path(output).name}: {missing}")
-        raise typer.Exit(5) from None
 
 
 def _write(path: pathlib.Path, fill: Any) -> None:

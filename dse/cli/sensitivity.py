@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from dse.cli.console import Json, Output, emit, note
+from dse.cli import figures
+from dse.cli.console import Json, note
 from dse.cli.point import Point, Question, ask, exact, takes_point
 from dse.cli.whatif import case_of, heading, helping, words_of
 from dse.specs.errors import SpecError
@@ -32,7 +33,8 @@ def sensitivity(
     target: Target = None,
     all_: All = False,
     json: Json = False,
-    output: Output = None,
+    output: figures.Output = None,
+    dark: figures.Dark = False,
 ) -> None:
     """Elasticities of both goals in every number of a chip; what limits and area are worth.
 
@@ -40,12 +42,15 @@ def sensitivity(
 
     dse sensitivity sram_macro_n3 --model llama-3.1-8b --break-even logic.sram_read
     --target "gain>=2 over h100_sxm"
+
+    -o tornado.png (or html, svg) draws the elasticities of both goals.
     """
     question, claim = _read(point, break_even, target)
     with exact():
         result = _answer(question, break_even, claim)
     most = None if all_ else MOST_ROWS
-    emit(result, _shown(point, question, result, most), json, output)
+    shown = _shown(point, question, result, most)
+    figures.answer("tornado", result, shown, json, output, dark)
     _refuse(result)
 
 

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from dse.cli.console import Json, emit, note, write_text
+from dse.cli.figures import KINDS as FIGURES
+from dse.cli.figures import Dark, draw
 from dse.cli.point import Point, Question, ask, exact, takes_point
 from dse.cli.whatif import Deploy, Speed, case_of, read
 from dse.specs.errors import SpecError
@@ -23,9 +25,7 @@ Output = Annotated[
     str | None,
     typer.Option("-o", "--output", metavar="FILE", help="A chart (html, png, svg), csv or json."),
 ]
-Dark = Annotated[bool, typer.Option("--dark", help="The chart for a dark page.")]
-CHARTS = (".html", ".png", ".svg")
-KINDS = (*CHARTS, ".csv", ".json")
+KINDS = (*FIGURES, ".csv", ".json")
 
 
 @takes_point
@@ -48,10 +48,10 @@ def sweep(
     with exact():
         result = swept(case_of(question), axes, chosen, floor)
     kind = pathlib.Path(output or ".json").suffix.lower()
-    if output and kind in (*CHARTS, ".csv") and json:
+    if output and kind in (*FIGURES, ".csv") and json:
         emit(result, [], True)
-    if kind in CHARTS:
-        _draw(result, str(output), dark)
+    if kind in FIGURES:
+        draw("sweep", result, str(output), dark)
     elif kind == ".csv":
         write_text(csv_text(result), output)
     else:
@@ -103,17 +103,6 @@ def csv_text(result: Mapping[str, Any]) -> str:
         broken = " ".join(item["name"] for item in row["violations"])
         writer.writerow([*values, row["bottleneck"], row["feasible"], broken])
     return text.getvalue()
-
-
-def _draw(result: dict[str, Any], output: str, dark: bool) -> None:
-    from dse.report.charts.sweep import figure
-    from dse.report.export import NoBrowser, write_figure
-
-    try:
-        note(f"wrote {write_figure(figure(result, dark), output)}")
-    except NoBrowser as missing:
-        note(f"dse: {pathlib.Path(output).name}: {missing}")
-        raise typer.Exit(5) from None
 
 
 def _broken(result: Mapping[str, Any]) -> list[str]:

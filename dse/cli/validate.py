@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from dse.cli.console import Json, Output, emit, note
+from dse.cli.console import Json, Output, emit
+from dse.cli.figures import Dark, draw
 from dse.specs.errors import SpecError
 
 Data = Annotated[
@@ -23,6 +24,7 @@ def validate(
     data: Data = None,
     fidelity: Fidelity = "calibrated",
     figure: Figure = None,
+    dark: Dark = False,
     json: Json = False,
     output: Output = None,
 ) -> None:
@@ -50,11 +52,7 @@ def validate(
     found = evidence.of_files(data or [], fidelity)
     result = found.to_dict()
     if figure and found.rows:
-        from dse.report.charts import parity
-        from dse.report.export import write_figure
-
-        write_figure(parity.figure(found.rows), figure)
-        note(f"wrote {figure}")
+        draw("parity", found.rows, figure, dark)
     emit(result, shown(result), json, output)
     if not found.rows:
         left = sum(item["n"] for item in result["left_out"])

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from dse.cli.console import Json, Output, emit, note
+from dse.cli import figures
+from dse.cli.console import Json, emit, note
 from dse.cli.point import Point, Question, ask, exact, takes_point
 from dse.specs.errors import SpecError, nearest
 
@@ -36,16 +37,21 @@ def whatif(
     speed: Speed = None,
     curve: Curve = False,
     json: Json = False,
-    output: Output = None,
+    output: figures.Output = None,
+    dark: figures.Dark = False,
 ) -> None:
     """Before and after: goals, power, what followed the change, which knob pays most now.
 
     dse whatif h100_sxm --model llama-3.1-70b --set hbm.bandwidth=2x --set voltage=0.7V
 
     --batch best and --deploy best choose again on both sides; --fidelity both asks both.
+
+    -o change.png (or html, svg) draws time and energy per token of both sides.
     """
     asked, chosen, floor = read(point, deploy, speed)
     both = point.fidelity == "both"
+    if both and figures.is_figure(output):
+        raise SpecError("-o", ["a figure shows one fidelity: --fidelity sol or calibrated"])
     answers, questions = {}, {}
     with exact():
         for fidelity in BOTH if both else (point.fidelity,):
@@ -57,7 +63,8 @@ def whatif(
         emit(result, _both(asked.point, last, answers), json, output)
     else:
         result = answers[point.fidelity]
-        emit(result, _shown(asked.point, last, result), json, output)
+        shown = _shown(asked.point, last, result)
+        figures.answer("whatif", result, shown, json, output, dark)
     for fidelity, found in answers.items():
         refuse(questions[fidelity][1], found)
 

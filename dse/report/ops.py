@@ -22,6 +22,24 @@ def op_rows(design: Design, scenario: Scenario, fidelity: str) -> list[dict[str,
         return [_plain(*line) for line in zip(ops, rows, light, strict=True)]
 
 
+def rates(design: Design, scenario: Scenario) -> dict[str, dict[str, float]]:
+    """Nameplate rates of one chip: FLOP/s by arithmetic, bytes/s by memory tier and link domain."""
+    with jax.enable_x64(True):
+        resources = op_table(design, scenario, "sol")[1]
+        seconds = {name: float(value) for name, value in resources.seconds.items()}
+    arithmetic = {"vector": seconds["vector"]} | {
+        name.removeprefix("tensor_"): value for name, value in seconds.items()
+        if name.startswith("tensor_")
+    }  # fmt: skip
+    tables = {
+        "flops_per_s": arithmetic,
+        "memory_bytes_per_s": {name: seconds[name] for name in resources.tiers},
+        "link_bytes_per_s": {name: seconds[name] for name in resources.fabrics},
+    }
+    return {key: {name: 1 / per for name, per in table.items() if per > 0}
+            for key, table in tables.items()}  # fmt: skip
+
+
 def _plain(op: Op, row: Row, best: Row) -> dict[str, Any]:
     layers = float(op.layers)
     parts = {part: layers * float(seconds) for part, seconds in row.parts_s.items()}

@@ -4,6 +4,8 @@ Chosen together: any two that meet in one bar stay at least 28 units of CIELAB a
 people with protanopia or deuteranopia, and each stands out from a white and from a dark page.
 """
 
+from collections.abc import Iterable
+
 COMPONENTS = {
     "weights": "#1A9AF8",
     "kv_cache": "#C38F07",
@@ -34,3 +36,8 @@ def colour(component: str) -> str:
 def label(component: str) -> str:
     """How a component is written for people."""
     return LABELS.get(component, component.replace("_", " "))
+
+
+def key(parts: Iterable[str]) -> list[tuple[str, str]]:
+    """(words, colour) of components, for the key of a chart."""
+    return [(label(part), colour(part)) for part in parts]

@@ -211,8 +211,8 @@ def _filled(at: Mapping[str, Any] | None) -> float | None:
 
 def payoffs(rows: Sequence[Mapping[str, Any]], best: Mapping[str, Any], title: str):
     """The knobs of the chip that pay most, then what pays most outside it."""
-    chip = _leading([row for row in rows if row["is_knob"]], MOST_PAYOFFS)
-    outside = _leading([row for row in rows if not row["is_knob"]], MOST_OUTSIDE)
+    chip = leading([row for row in rows if row["is_knob"]], MOST_PAYOFFS)
+    outside = leading([row for row in rows if not row["is_knob"]], MOST_OUTSIDE)
     made = table(title, ["", "user tok/s", "tok/s/W", "now", "stated range"], [])
     for row in [*chip, None, *outside]:
         if row is None:
@@ -226,7 +226,7 @@ def payoffs(rows: Sequence[Mapping[str, Any]], best: Mapping[str, Any], title: s
     return made
 
 
-def _leading(rows: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:
+def leading(rows: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:
     """The first of each goal in turn, so that neither crowds out the other."""
     orders = [sorted((row for row in rows if row[goal]), key=lambda row: -abs(row[goal]))
               for goal in GOALS]  # fmt: skip

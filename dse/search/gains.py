@@ -36,10 +36,7 @@ def gains(run: Run) -> dict[str, Any]:
         SpecError: no trial has finished, or specs or package are not what they were.
     """
     settings = run.settings()
-    changes = model_changes(run, settings)
-    if changes:
-        raise SpecError(run.name, [*changes, "its designs cannot be evaluated again; start a "
-                                             "fresh run: dse run STUDY"])  # fmt: skip
+    check_unchanged(run, settings)
     front = run.front()
     if not front["designs"]:
         raise SpecError(run.name, ["no design on its front"])
@@ -52,7 +49,7 @@ def gains(run: Run) -> dict[str, Any]:
         "run": run.name,
         "study": settings.name,
         **{key: front[key] for key in ("model_title", "workload_title", "fidelity", "power_scope",
-                                       "constraints")},
+                                       "constraints", "seed", "trials")},
         "claim": CLAIM,
         "baselines": [_against(ours, base, settings) for base in baselines],
         "breakdowns": breakdowns(ours, baselines),
@@ -60,6 +57,18 @@ def gains(run: Run) -> dict[str, Any]:
         "break_even": _carried(ours, baselines, settings),
         "binds": [_binding(name, best(ours, goal)) for name, goal in NAMED],
     }  # fmt: skip
+
+
+def check_unchanged(run: Run, settings: Settings) -> None:
+    """Refuse to evaluate designs again where they would come out otherwise now.
+
+    Raises:
+        SpecError: each spec file that changed, or the package.
+    """
+    changes = model_changes(run, settings)
+    if changes:
+        raise SpecError(run.name, [*changes, "its designs cannot be evaluated again; start a "
+                                             "fresh run: dse run STUDY"])  # fmt: skip
 
 
 def best(points: Sequence[dict[str, Any]], goal: str) -> dict[str, Any]:

@@ -1,51 +1,21 @@
 """Every chart draws from a fixed front, light and dark, with its axes and claim in words."""
 
-import importlib
-import pkgutil
+import json
+import math
 
 import pytest
 
 from dse.report import charts, export
 from dse.report.charts import theme
 from dse.specs.schema import SpecError
-
-NAMES = [m.name for m in pkgutil.iter_modules(charts.__path__) if m.name != "theme"]
+from tests.report.conftest import design
 
 ROWS = [{"metric": "tpot_s", "chip": "a", "model": "m", "calibrated_on": True,
          "predicted": 0.01, "measured": 0.011}]  # fmt: skip
 
-CURVES = {"claim": "A curve", "lines": [{"name": "chip", "role": "base", "at": 1, "points": [
+CURVES = {"claim": "A curve", "corner": "Chip, speed of light", "lines": [{"name": "chip", "role": "base", "at": 1, "points": [
     {"batch": 1, "user_tokens_per_s": 90.0, "system_tokens_per_s_per_w": 0.1, "feasible": True},
 ]}]}  # fmt: skip
-
-
-def design(identifier, speed, efficiency, family="a"):
-    parts = {"weights": 0.6, "kv_cache": 0.4}
-    return {
-        "id": identifier, "family": family, "user_tokens_per_s": speed,
-        "system_tokens_per_s_per_w": efficiency, "j_per_token": 1 / efficiency, "chips": 4,
-        "voltage_v": 0.6, "deployment": {"batch": 8, "tp": 4, "weights": "fp8"},
-        "extrapolated": ["stacked on logic"],
-        "time_breakdown_s": parts, "energy_breakdown_j": parts | {"host": 0.5},
-    }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def front():
-    real = design("-", 90, 2.0) | {"batch": 32, "chips": 8}
-    over = real | {"chip": "h100_sxm", "title": "NVIDIA H100 SXM"}
-    return {
-        "study": "tiny", "run": "tiny", "model_title": "Llama", "workload_title": "Chat",
-        "fidelity": "sol", "power_scope": "system", "trials": 10, "evaluations": 1000, "seed": 1,
-        "sampler": "nsga2", "constraints": {"silicon": "<= 1000 mm2"},
-        "reference_point": [10.0, 1e-3], "families": {"a": "stacked", "b": "HBM"},
-        "designs": [design("1", 100, 9.0), design("2", 400, 5.0), design("3", 900, 1.0, "b")],
-        "family_fronts": {"a": [[100, 9.0], [400, 5.0]], "b": [[900, 1.0]]},
-        "high_efficiency_decoder": "1", "low_latency_decoder": "3", "knee": "2",
-        "gain": {"user_tokens_per_s": {"ratio": 10.0, "over": over},
-                 "system_tokens_per_s_per_w": {"ratio": 4.5, "over": over}, "at_equal_speed": []},
-        "compare": [{"chip": "h100_sxm", "title": "NVIDIA H100 SXM", "points": [real]}],
-    }  # fmt: skip
 
 
 def with_bands(front):
@@ -96,24 +66,64 @@ def compare():
             "differences": [{"key": "search.seed", "values": [1, 2]}]}  # fmt: skip
 
 
-@pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("name", NAMES)
-def test_chart_draws_with_title_and_legible_ink(name, dark, front, sweep, compare):
-    module = importlib.import_module(f"dse.report.charts.{name}")
-    special = {
-        "sweep": sweep,
-        "parity": ROWS,
-        "compare": compare,
-        "bands": with_bands(front),
-        "curves": CURVES,
-    }
-    given = special.get(name, front)
-    figure = module.figure(given, dark)
+@pytest.fixture(scope="module")
+def drawn(request):
+    """What each kind of chart draws, by the ``OF`` of its module."""
+    front, named = request.getfixturevalue("front"), request.getfixturevalue
+    return {
+        "front": front, "bands": with_bands(front), "rows": ROWS, "curves": CURVES, "sweep": named("sweep"),
+        "compare": named("compare"), "gains": named("gains"), "history": named("history"),
+        "explain": named("explained"), "sensitivity": named("sensed"), "whatif": named("changed"),
+    }  # fmt: skip
+
+
+def numbers(node):
+    """Every number of a figure."""
+    if isinstance(node, dict):
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for inner in node:
+            yield from numbers(inner)
+    elif isinstance(node, float):
+        yield node
+
+
+def says_what_it_measures(plain):
+    """Whether some axis across and, unless bars have names, every axis upwards has a title."""
+    drawn = {name: axis for name, axis in plain["layout"].items()
+             if name[1:].startswith("axis") and axis.get("visible") is not False}  # fmt: skip
+    titled = {name for name, axis in drawn.items() if (axis.get("title") or {}).get("text")}
+    words = any(trace.get("orientation") == "h" for trace in plain["data"])
+    up = {name for name in drawn if name.startswith("y")}
+    return not drawn or ((words or up <= titled) and any(n.startswith("x") for n in titled))
+
+
+@pytest.mark.parametrize("name", charts.names())
+def test_every_chart_is_a_claim_with_legible_ink_and_numbers(name, drawn):
+    """The law of all charts, also of one added tomorrow."""
+    module = charts.chart(name)
+    given = drawn[module.OF]
+    light, dark = module.figure(given), module.figure(given, True)
     assert module.__doc__
-    assert figure.layout.title.text
-    assert figure.layout.paper_bgcolor == theme.page(dark)["page"]
-    assert figure.layout.font.color == theme.page(dark)["ink"]
-    assert len(figure.data) >= 2
+    for figure, is_dark in ((light, False), (dark, True)):
+        assert figure.layout.title.text.startswith("<b>")
+        assert figure.layout.paper_bgcolor == theme.page(is_dark)["page"]
+        assert figure.layout.font.color == theme.page(is_dark)["ink"]
+        assert len(figure.data) >= 1
+    assert light.layout.meta["claim"] == dark.layout.meta["claim"] != ""
+    assert light.layout.meta["small"]
+    assert all(len(line) for line in light.layout.meta["small"])
+    plain = json.loads(light.to_json())
+    assert plain != json.loads(dark.to_json())
+    assert not any(math.isnan(number) for number in numbers(plain))
+    assert says_what_it_measures(plain)
+    assert "<div" in light.to_html(include_plotlyjs=False, full_html=False)
+
+
+def test_charts_are_found_by_what_they_draw():
+    assert charts.names("explain") == ("critical_path", "roofline")
+    assert charts.names("front", "gains")[-1] == "ladder"
+    assert set(charts.names("front")) < set(charts.names())
 
 
 def test_the_pareto_chart_names_axes_decoders_and_ratio(front):
@@ -122,7 +132,8 @@ def test_the_pareto_chart_names_axes_decoders_and_ratio(front):
     figure = pareto.figure(front)
     assert "User tokens/s" in figure.layout.xaxis.title.text
     assert "System tokens/s/W" in figure.layout.yaxis.title.text
-    said = " ".join(note.text for note in figure.layout.annotations)
+    said = " ".join([*(note.text for note in figure.layout.annotations),
+                     *figure.layout.meta["small"]])  # fmt: skip
     for words in ("High Efficiency Decoder", "Low Latency Decoder", "knee", "NVIDIA H100 SXM",
                   "4.5\u00d7", "seed 1", "silicon <= 1000 mm2",
                   "Beyond what silicon has shown"):  # fmt: skip

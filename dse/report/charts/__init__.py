@@ -1,5 +1,29 @@
 """One Plotly figure per file; each module's ``figure`` draws it from plain data.
 
 The same function serves terminal exports, reports and pages, so a picture cannot say anything
-else than the numbers do.
+else than the numbers do. A module's ``OF`` says what it draws: ``front`` (the object of
+``front.json``), ``gains``, ``history`` and ``bands`` of a run; ``explain``, ``sensitivity``,
+``whatif`` and ``sweep`` as the verbs of those names print it with ``--json``. Adding a chart is
+adding a file.
 """
+
+import functools
+import importlib
+import pkgutil
+from types import ModuleType
+
+SHARED = ("theme",)
+
+
+@functools.cache
+def names(*of: str) -> tuple[str, ...]:
+    """Every chart, or those that draw one of some objects; the first drawn is the usual one."""
+    found = [info.name for info in pkgutil.iter_modules(__path__) if info.name not in SHARED]
+    drawn = {name: getattr(chart(name), "OF", None) for name in found}
+    chosen = [name for name in found if not of or drawn[name] in of]
+    return tuple(sorted(chosen, key=lambda name: (of.index(drawn[name]) if of else 0, name)))
+
+
+def chart(name: str) -> ModuleType:
+    """The module of a chart."""
+    return importlib.import_module(f"dse.report.charts.{name}")

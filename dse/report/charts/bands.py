@@ -4,6 +4,7 @@ from typing import Any
 
 from dse.report.charts import theme
 
+OF = "bands"
 X, Y = "user_tokens_per_s", "system_tokens_per_s_per_w"
 SMALL_PX, LARGE_PX = 5, 15
 WORTH_SAYING = 0.05
@@ -18,12 +19,14 @@ def figure(front: dict[str, Any], dark: bool = False):
     plot = go.Figure()
     for trace in (*_band(front, dark), *_designs(front, dark), *_robust(front, dark)):
         plot.add_trace(trace)
-    plot.update_layout(**theme.layout(claim(front), _about(front), dark))
-    plot.update_layout(legend={"x": 0.01, "y": 0.02, "xanchor": "left", "yanchor": "bottom"})
+    theme.dress(plot, theme.Words(claim(front), _about(front), _corner(front)), dark)
+    plot.update_layout(
+        height=620, legend={"x": 0.01, "y": 0.02, "xanchor": "left", "yanchor": "bottom"}
+    )
     (left, right), (bottom, top) = _ends(front)
     plot.update_xaxes(**theme.log_axis("User tokens/s \u2192", left, right, dark))
     plot.update_yaxes(**theme.log_axis("System tokens/s/W \u2192", bottom, top, dark))
-    for note in (*_names(front, dark), theme.caption(_corner(front), dark)):
+    for note in _names(front, dark):
         plot.add_annotation(**note)
     return plot
 
@@ -42,19 +45,19 @@ def claim(front: dict[str, Any]) -> str:
 
 
 def _about(front: dict[str, Any]) -> str:
-    fidelity = "speed of light" if front["fidelity"] == "sol" else front["fidelity"]
-    words = f"{front['model_title']}, {front['workload_title'].lower()}, {fidelity}"
-    return f"{words}, {front['power_scope']} power; constants drawn together within their ranges"
+    return f"{theme.of_run(front)}; constants drawn within their ranges"
 
 
-def _corner(front: dict[str, Any]) -> str:
+def _corner(front: dict[str, Any]) -> list[str]:
     found = front["bands"]
     level = f"{100 * found['level']:.0f} %"
-    return (f"Shaded: where the best front of a draw lies in {level} of {found['draws']} draws. "
-            "Size of a mark: its chance to be on the front of a draw.<br>"
-            f"Robust front: best mean of the worst {100 * found['tail']:.0f} % of draws in each "
-            f"goal. {found['compared']} designs compared, hardware and deployment held.<br>"
-            f"run {front['run']}, seed {front['seed']}")  # fmt: skip
+    return [
+        f"Shaded: where the best front of a draw lies in {level} of {found['draws']} draws. "
+        "Size of a mark: its chance to be on the front of a draw. Robust front: best mean of the "
+        f"worst {100 * found['tail']:.0f} % of draws in each goal. {found['compared']} designs "
+        "compared, hardware and deployment held.",
+        f"{theme.source(front)}. {theme.GOALS_SAID}",
+    ]
 
 
 def _ends(front: dict[str, Any]):

@@ -6,6 +6,9 @@ from dse import units
 from dse.report import palette
 from dse.report.charts import theme
 
+OF = "front"
+LEFT_PX = 186
+TABLES = ("time_breakdown_s", "energy_breakdown_j")
 GOALS = ("user_tokens_per_s", "system_tokens_per_s_per_w")
 
 
@@ -14,18 +17,22 @@ def figure(front: dict[str, Any], dark: bool = False):
     from plotly.subplots import make_subplots
 
     bars = _bars(front)
-    titles = ("Time per output token", "Energy per output token")
-    plot = make_subplots(
-        rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.07, subplot_titles=titles
-    )
-    for column, key in ((1, "time_breakdown_s"), (2, "energy_breakdown_j")):
-        for trace in _stacks(bars, key, column == 1):
+    plot = make_subplots(rows=1, cols=2, shared_yaxes=True, horizontal_spacing=0.07)
+    for column, table in enumerate(TABLES, 1):
+        for trace in _stacks(bars, table):
             plot.add_trace(trace, row=1, col=column)
-    plot.update_layout(**theme.layout(_claim(bars), _about(front), dark))
-    plot.update_layout(barmode="stack", height=170 + 74 * len(bars), bargap=0.45,
-                       margin={"l": 210, "r": 28, "t": 118, "b": 86}, legend=_legend())  # fmt: skip
-    plot.update_xaxes(range=[0, 100], ticksuffix=" %", gridcolor=theme.page(dark)["grid"])
-    plot.update_yaxes(autorange="reversed")
+    words = theme.Words(_claim(bars), theme.of_run(front), _small(front))
+    theme.dress(plot, words, dark, left=LEFT_PX)
+    top = plot.layout.margin.t + theme.LEGEND_PX
+    plot.update_layout(barmode="stack", height=top + 110 + 84 * len(bars), bargap=0.5,
+                       margin={"t": top}, showlegend=False)  # fmt: skip
+    plot.update_xaxes(**theme.axis("", dark), range=[0, 101], tickvals=[0, 50, 100],
+                       ticktext=["0", "50", "100 %"])  # fmt: skip
+    plot.update_yaxes(**theme.axis("", dark), autorange="reversed")
+    for column, what in ((1, "time"), (2, "energy")):
+        plot.update_xaxes(title={"text": f"share of {what} per output token"}, col=column)
+    plot.update_yaxes(ticks="", ticksuffix="  ")
+    plot.add_annotation(**theme.key(palette.key(_parts(bars)), LEFT_PX))
     for note in _totals(bars, dark):
         plot.add_annotation(**note)
     return plot
@@ -42,7 +49,7 @@ def _bars(front: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     for goal, word in ((GOALS[1], "most efficient"), (GOALS[0], "fastest")):
         over = front["gain"][goal]["over"]
         if over:
-            found.append((f"{over['title']},<br>{word}", over))
+            found.append((f"{theme.short(over['title'])},<br>{word}", over))
     return found
 
 
@@ -58,27 +65,29 @@ def _leading(point: dict[str, Any]) -> str:
     return palette.label(max(table, key=lambda name: table[name]))
 
 
-def _about(front: dict[str, Any]) -> str:
-    fidelity = "speed of light" if front["fidelity"] == "sol" else front["fidelity"]
-    return f"{front['model_title']}, {front['workload_title'].lower()}, {fidelity}"
+def _small(front: dict[str, Any]) -> list[str]:
+    return [
+        "Overhead: waits inside a chip (dependent operations, die crossings, queues of a pipeline) "
+        "and software; static: leakage, clock tree and what is always on. Above a bar: the sum per "
+        f"output token. {theme.source(front)}."
+    ]
 
 
-def _legend() -> dict[str, Any]:
-    return {"orientation": "h", "x": 0, "y": -0.12, "yanchor": "top", "traceorder": "normal"}
+def _parts(bars) -> list[str]:
+    """Components that some bar has."""
+    return [part for part in palette.COMPONENTS
+            if any(point[table].get(part) for _, point in bars for table in TABLES)]  # fmt: skip
 
 
-def _stacks(bars, key: str, first: bool):
+def _stacks(bars, table: str):
     import plotly.graph_objects as go
 
     names = [name for name, _ in bars]
-    parts = [part for part in palette.COMPONENTS if any(p[key].get(part) for _, p in bars)]
-    for part in parts:
-        shares = [100 * p[key].get(part, 0.0) / sum(p[key].values()) for _, p in bars]
-        elsewhere = part in ("overhead",) or key == "energy_breakdown_j"
+    for part in _parts(bars):
+        shares = [100 * p[table].get(part, 0.0) / sum(p[table].values()) for _, p in bars]
         yield go.Bar(
             x=shares, y=names, orientation="h", name=palette.label(part), legendgroup=part,
-            marker={"color": palette.colour(part)},
-            showlegend=first or (elsewhere and part in ("static", "host", "prefill")),
+            marker={"color": palette.colour(part), "line": {"width": 0}},
             text=[f"{share:.0f}" if share >= 7 else "" for share in shares],
             textposition="inside", insidetextanchor="middle", textangle=0,
             insidetextfont={"color": "#FFFFFF"},
@@ -94,6 +103,6 @@ def _totals(bars, dark: bool):
         joules = sum(point["energy_breakdown_j"].values())
         totals = (("x", units.show(seconds, "second")), ("x2", units.show(joules, "joule")))
         for axis, text in totals:
-            yield {"xref": axis, "yref": "y", "x": 0, "y": name, "text": text, "yshift": 24,
+            yield {"xref": axis, "yref": "y", "x": 0, "y": name, "text": text, "yshift": 29,
                    "xanchor": "left", "showarrow": False,
                    "font": {"size": 12, "color": faint}}  # fmt: skip

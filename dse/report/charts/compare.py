@@ -5,6 +5,7 @@ from typing import Any
 
 from dse.report.charts import theme
 
+OF = "compare"
 X, Y = "user_tokens_per_s", "system_tokens_per_s_per_w"
 ROOM = (1.25, 1.4)  # factors left and right of what is drawn
 STEEP = 50.0  # percent: where a front falls like a wall, any more says nothing
@@ -22,11 +23,9 @@ def figure(found: dict[str, Any], dark: bool = False):
         for trace in _traces(row, index, dark):
             plot.add_trace(trace, row=1, col=1)
         plot.add_trace(_excess(row["run"], stairs, index, dark), row=2, col=1)
-    plot.update_layout(**theme.layout(claim(found), _about(found), dark))
-    plot.update_layout(height=760, margin={"l": 78, "r": 28, "t": 92, "b": 150},
-                       legend={"x": 0.02, "y": 0.42, "yanchor": "bottom"})  # fmt: skip
+    theme.dress(plot, theme.Words(claim(found), theme.of_run(found), _small_print(found)), dark)
+    plot.update_layout(height=760, legend={"x": 0.02, "y": 0.42, "yanchor": "bottom"})
     _axes(plot, stairs, dark)
-    plot.add_annotation(**theme.caption(_small_print(found), dark, -0.14))
     return plot
 
 
@@ -40,22 +39,17 @@ def claim(found: dict[str, Any]) -> str:
     return f"{best['run']} covers {100 * best['share']:.2f} % of what all reach, {others}"
 
 
-def _about(found: dict[str, Any]) -> str:
-    fidelity = "speed of light" if found["fidelity"] == "sol" else found["fidelity"]
-    return (f"{found['model_title']}, {found['workload_title'].lower()}, {fidelity}, "
-            f"{found['power_scope']} power")  # fmt: skip
-
-
-def _small_print(found: dict[str, Any]) -> str:
+def _small_print(found: dict[str, Any]) -> list[str]:
     runs = "; ".join(f"{row['run']}: study {row['study']}, seed {row['seed']}, "
                      f"{row['trials']:,} trials" for row in found["runs"])  # fmt: skip
     keys = [item["key"] for item in found["differences"]]
     more = f", and {len(keys) - 6} more" if len(keys) > 6 else ""
     differing = f"settings that differ: {', '.join(keys[:6])}{more}" if keys else "same settings"
-    return ("Faint: another run has a design at least as good in both goals. "
-            f"Below: cut at {STEEP:g} %.<br>{runs}<br>"
-            f"{differing}<br>Share of the hypervolume in log10 of both goals, one reference "
-            "point.")  # fmt: skip
+    return [
+        f"Faint: another run has a design at least as good in both goals. Below: cut at {STEEP:g} "
+        "%. Share of the hypervolume in log10 of both goals, one reference point.",
+        f"{runs}; {differing}.",
+    ]
 
 
 def _stairs(front: list[dict[str, Any]]) -> list[tuple[float, float]]:
@@ -119,10 +113,8 @@ def _axes(plot, stairs, dark: bool) -> None:
     plot.update_xaxes(**across, row=2, col=1)
     plot.update_xaxes(**(across | {"title": None}), row=1, col=1)
     plot.update_yaxes(**theme.log_axis("System tokens/s/W", bottom, top, dark), row=1, col=1)
-    colours = theme.page(dark)
-    plot.update_yaxes(title={"text": "energy over the least", "font": {"size": 13}},
-                      ticksuffix=" %", range=[0, _highest(plot)], gridcolor=colours["grid"],
-                      linecolor=colours["faint"], zeroline=False, row=2, col=1)  # fmt: skip
+    plot.update_yaxes(**theme.axis("energy over the least", dark), ticksuffix=" %",
+                      range=[0, _highest(plot)], row=2, col=1)  # fmt: skip
 
 
 def _highest(plot) -> float:

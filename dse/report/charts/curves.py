@@ -10,6 +10,7 @@ from typing import Any
 
 from dse.report.charts import theme
 
+OF = "curves"
 X, Y = "user_tokens_per_s", "system_tokens_per_s_per_w"
 LABELLED = (1, 8, 64, 512)  # batches named along the line that is asked about
 ROOM = 1.12  # factor left free beside the outermost point
@@ -73,19 +74,21 @@ def drawing(data: Mapping[str, Any], dark: bool = False) -> dict[str, Any]:
         style = _style(line, pinned.index(line) if line in pinned else 0, dark)
         traces += _traces(line, style, dark)
     (left, right), (bottom, top) = (_range(lines, goal) for goal in (X, Y))
-    layout = theme.layout(data.get("claim", ""), data.get("about", ""), dark)
+    small = [data["corner"]] if data.get("corner") else []
+    words = theme.Words(data.get("claim", ""), data.get("about", ""), small)
+    layout = theme.worded(words, dark)
     layout |= {
         "xaxis": theme.log_axis("User tokens/s \u2014 one user's output tokens per second \u2192",
                                 left, right, dark),
         "yaxis": theme.log_axis("System tokens/s/W \u2014 output tokens per joule \u2192",
                                 bottom, top, dark),
-        "annotations": [*_notes(lines, dark), theme.caption(data.get("corner", ""), dark)],
+        "annotations": [*_notes(lines, dark), *layout["annotations"]],
         "showlegend": True,
         "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "xanchor": "left",
                    "bgcolor": "rgba(0,0,0,0)", "font": {"size": 12}},
         "hovermode": "closest",
     }  # fmt: skip
-    layout["margin"] = layout["margin"] | {"t": 112, "b": 96}
+    layout["margin"]["t"] += theme.LEGEND_PX
     return {"data": traces, "layout": layout}
 
 

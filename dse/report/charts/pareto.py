@@ -6,6 +6,7 @@ from typing import Any
 from dse import units
 from dse.report.charts import theme
 
+OF = "front"
 X, Y = "user_tokens_per_s", "system_tokens_per_s_per_w"
 RINGS = (
     ("high_efficiency_decoder", "High Efficiency Decoder"),
@@ -20,15 +21,14 @@ def figure(front: dict[str, Any], dark: bool = False):
     plot = go.Figure()
     for trace in (*_chips(front, dark), *_front(front, dark)):
         plot.add_trace(trace)
-    plot.update_layout(**theme.layout(claim(front), _about(front), dark))
-    plot.update_layout(showlegend=False)
+    theme.dress(plot, theme.Words(claim(front), theme.of_run(front), _corner(front)), dark)
+    plot.update_layout(showlegend=False, height=640)
     (left, right), (bottom, top) = _ranges(front)
     x_title = "User tokens/s \u2014 one user's output tokens per second \u2192"
     y_title = "System tokens/s/W \u2014 output tokens per joule \u2192"
     plot.update_xaxes(**theme.log_axis(x_title, left, right, dark))
     plot.update_yaxes(**theme.log_axis(y_title, bottom, top, dark))
-    caption = theme.caption(_corner(front), dark)
-    for note in (*_names(front, dark), *_families(front, dark), *_ratio(front, dark), caption):
+    for note in (*_names(front, dark), *_families(front, dark), *_ratio(front, dark)):
         plot.add_annotation(**note)
     return plot
 
@@ -51,22 +51,14 @@ def _times(ratio: float) -> str:
     return f"{ratio:.1f}\u00d7" if ratio < 10 else f"{ratio:.0f}\u00d7"
 
 
-def _about(front: dict[str, Any]) -> str:
-    fidelity = "speed of light" if front["fidelity"] == "sol" else front["fidelity"]
-    return (f"{front['model_title']}, {front['workload_title'].lower()}, {fidelity}, "
-            f"{front['power_scope']} power")  # fmt: skip
-
-
-def _corner(front: dict[str, Any]) -> str:
+def _corner(front: dict[str, Any]) -> list[str]:
     bounds = ", ".join(f"{name} {text}" for name, text in front["constraints"].items())
     sides = ("System tokens/s/W: output tokens of all users over average system power (boards, "
              "host, fans, supplies).")  # fmt: skip
     chips = "Real chips: best split of one scale-up domain at each batch, same model and fidelity."
-    searched = f"{front['trials']:,} trials, {front['evaluations'] / 1e6:,.1f} M designs"
-    run = (f"run {front['run']}, {searched}, {front['sampler']}, seed {front['seed']}; "
-           f"per replica {bounds or '-'}")  # fmt: skip
-    marks = _extrapolated(front)
-    return "<br>".join([sides, chips, run, *marks])
+    run = (f"{theme.source(front)}, {front['evaluations'] / 1e6:,.1f} M designs, "
+           f"{front['sampler']}; per replica {bounds or '-'}.")  # fmt: skip
+    return [f"{sides} {chips}", run, *_extrapolated(front)]
 
 
 def _extrapolated(front: dict[str, Any]) -> list[str]:
@@ -78,7 +70,7 @@ def _ranges(front: dict[str, Any]):
     points = [*front["designs"], *(p for chip in front["compare"] for p in chip["points"])]
     found = []
     alone = [p for points in front.get("family_fronts", {}).values() for p in points]
-    for axis, room in ((X, (1.25, 3.6)), (Y, (1.3, 3.2))):
+    for axis, room in ((X, (1.25, 4.6)), (Y, (1.3, 4.4))):
         values = [point[axis] for point in points] or _reference(front)
         values = values + [p[0 if axis == X else 1] for p in alone]
         found.append((min(values) / room[0], max(values) * room[1]))
@@ -199,15 +191,15 @@ def _names(front: dict[str, Any], dark: bool):
         if front[key] in by_id:
             design = by_id[front[key]]
             said = f"<b>{name}</b><br>{_measures(design)}"
-            yield _note(design, said, places[key], ink, 12)
+            yield _note(design, said, places[key], ink, 13)
     if front["knee"] in by_id and front["knee"] not in {front[key] for key, _ in RINGS}:
-        yield _note(by_id[front["knee"]], "<b>knee</b>", (36, -22), ink, 12)
+        yield _note(by_id[front["knee"]], "<b>knee</b>", (36, -22), ink, 13)
     yield from _chip_names(front, faint)
 
 
 def _families(front: dict[str, Any], dark: bool):
     """Each family's words beside its own front, in its colour; the last beside its steep end."""
-    places = ((0.30, -13), (0.22, 15), (0.45, -15))  # (share of the curve, pixels down)
+    places = ((0.30, 15), (0.22, 16), (0.45, -15))  # (share of the curve, pixels down)
     for index, (name, title) in enumerate(front["families"].items()):
         alone = sorted(front.get("family_fronts", {}).get(name, []))
         if not alone:
@@ -216,12 +208,12 @@ def _families(front: dict[str, Any], dark: bool):
         if index % 4 < len(places):
             share, shift = places[index % 4]
             x, y = _along(alone, share)
-            yield _note({X: x, Y: y}, title, (0, shift), colour, 12)
+            yield _note({X: x, Y: y}, title, (0, shift), colour, 13)
         else:
             fast, middle = alone[-1][0], math.sqrt(alone[0][1] * alone[-1][1])
             words = title.replace(", ", ",<br>")
             beside = {"xanchor": "left", "align": "left"}
-            yield _note({X: fast, Y: middle}, words, (12, 0), colour, 12) | beside
+            yield _note({X: fast, Y: middle}, words, (12, 0), colour, 13) | beside
 
 
 def _along(points: list[list[float]], share: float) -> list[float]:
@@ -240,7 +232,7 @@ def _chip_names(front: dict[str, Any], faint: str):
         at = steep[min(2, len(steep) - 1)]
         shift = -11 if index == 0 else 11
         name = chip["title"].split(" (")[0]
-        yield _note(at, name, (shift, 0), faint, 11) | {"textangle": 82}
+        yield _note(at, name, (shift, 0), faint, 12) | {"textangle": 82}
 
 
 def _measures(design: dict[str, Any]) -> str:
@@ -272,7 +264,7 @@ def _ratio(front: dict[str, Any], dark: bool):
         at = low + (0.18 if upward else 0.5) * (high - low)
         place = {"x": beside, "y": at, "xshift": 6, "xanchor": "left"} if upward else {
             "x": at, "y": beside, "yshift": 10}  # fmt: skip
-        yield place | {"text": said, "showarrow": False, "font": {"size": 12, "color": colour}}
+        yield place | {"text": said, "showarrow": False, "font": {"size": 13, "color": colour}}
 
 
 def _arrow(line: dict[str, float], colour: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from dse.report.charts import theme
 
+OF = "rows"
 TITLES = {
     "tpot_s": "time per output token, ms",
     "power_w": "power of one chip, W",
@@ -22,26 +23,39 @@ def figure(rows: Sequence[dict[str, Any]], dark: bool = False):
     from plotly.subplots import make_subplots
 
     metrics = [metric for metric in TITLES if any(row["metric"] == metric for row in rows)]
-    plot = make_subplots(rows=1, cols=max(len(metrics), 1), horizontal_spacing=0.09)
+    across = min(max(len(metrics), 1), 2)
+    down = -(-max(len(metrics), 1) // across)
+    plot = make_subplots(rows=down, cols=across, horizontal_spacing=0.11, vertical_spacing=0.13)
     chips = sorted({row["chip"] for row in rows})
-    for place, metric in enumerate(metrics, start=1):
+    for place, metric in enumerate(metrics):
+        at = {"row": place // across + 1, "col": place % across + 1}
         of_metric = [row for row in rows if row["metric"] == metric]
-        for trace in _points(of_metric, chips, metric, place == 1, dark):
-            plot.add_trace(trace, row=1, col=place)
+        for trace in _points(of_metric, chips, metric, place == 0, dark):
+            plot.add_trace(trace, **at)
         low, high = _span(of_metric, UNITS[metric])
-        plot.add_trace(_diagonal(low, high, dark), row=1, col=place)
-        plot.update_xaxes(theme.log_axis(f"measured {TITLES[metric]}", low, high, dark),
-                          row=1, col=place)  # fmt: skip
-        plot.update_yaxes(theme.log_axis("predicted" if place == 1 else "", low, high, dark),
-                          row=1, col=place)  # fmt: skip
-    plot.update_layout(**theme.layout(_claim(rows), "hollow: chip and model in no fit", dark))
-    plot.update_layout(width=80 + 420 * max(len(metrics), 1), height=560)
+        plot.add_trace(_diagonal(low, high, dark), **at)
+        plot.update_xaxes(theme.log_axis(f"measured {TITLES[metric]}", low, high, dark), **at)
+        plot.update_yaxes(theme.log_axis("predicted", low, high, dark), **at)
+    theme.dress(plot, theme.Words(_claim(rows), "Published measurements", _small(rows)), dark)
+    plot.update_layout(height=plot.layout.margin.t + 340 * down + 60)
+    if across * down > len(metrics) > 1:  # in the cell that is left
+        plot.update_layout(legend={"x": 0.6, "y": 0.42, "yanchor": "top", "tracegroupgap": 2})
+    else:
+        top = plot.layout.margin.t + theme.LEGEND_PX * (1 + len(chips) // 5)
+        plot.update_layout(legend=theme.legend_above(), margin={"t": top})
     return plot
 
 
 def _claim(rows: Sequence[dict[str, Any]]) -> str:
     within = [abs(r["predicted"] / r["measured"] - 1) <= 0.15 for r in rows]
     return f"{100 * sum(within) / max(len(within), 1):.0f} % of {len(rows)} predictions within 15 %"
+
+
+def _small(rows: Sequence[dict[str, Any]]) -> list[str]:
+    return [
+        f"{len(rows)} points. Filled: rows of this chip and model were in the fit of its style; "
+        "hollow: in no fit. On the line: predicted as measured."
+    ]
 
 
 def _span(rows: Sequence[dict[str, Any]], unit: float) -> tuple[float, float]:
@@ -58,7 +72,8 @@ def _points(rows, chips: list[str], metric: str, first: bool, dark: bool):
         if not some:
             continue
         colour = theme.family(index, dark)
-        symbols = ["circle" if row["calibrated_on"] else "circle-open" for row in some]
+        shape = theme.MARKERS[index // len(theme.FAMILIES) % len(theme.MARKERS)]
+        symbols = [shape if row["calibrated_on"] else f"{shape}-open" for row in some]
         yield go.Scatter(
             x=[row["measured"] * unit for row in some],
             y=[row["predicted"] * unit for row in some],

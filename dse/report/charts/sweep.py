@@ -5,6 +5,7 @@ from typing import Any
 from dse import units
 from dse.report.charts import theme
 
+OF = "sweep"
 GOALS = {
     "user_tokens_per_s": "User tokens/s",
     "system_tokens_per_s_per_w": "System tokens/s/W",
@@ -26,19 +27,16 @@ def figure(result: dict[str, Any], dark: bool = False):
             stopped = [row for row in rows if not row["feasible"] and row[goal] is not None]
             if stopped:
                 plot.add_trace(_hollow(go, stopped, goal, colour, dark), row=panel, col=1)
-    plot.update_layout(**theme.layout(_claim(result), _about(result), dark))
-    plot.update_layout(height=740, legend={"orientation": "h", "y": -0.13, "yanchor": "top"},
-                       showlegend=len(result["axes"]) > 1,
-                       margin={"l": 78, "r": 28, "t": 92, "b": 150})  # fmt: skip
-    colours = theme.page(dark)
+    theme.dress(plot, theme.Words(_claim(result), _about(result), _small_print(result)), dark)
+    several = len(result["axes"]) > 1
+    top = plot.layout.margin.t + (theme.LEGEND_PX if several else 0)
+    plot.update_layout(height=700, legend=theme.legend_above(), showlegend=several,
+                       margin={"t": top})  # fmt: skip
     for panel, label in enumerate(GOALS.values(), 1):
-        plot.update_yaxes(title={"text": label, "font": {"size": 13}}, row=panel, col=1,
-                          rangemode="tozero", gridcolor=colours["grid"], zeroline=False,
-                          linecolor=colours["faint"])  # fmt: skip
-    plot.update_xaxes(gridcolor=colours["grid"], linecolor=colours["faint"], zeroline=False)
-    plot.update_xaxes(**_axis(result), row=2, col=1)
-    plot.update_xaxes(**{k: v for k, v in _axis(result).items() if k != "title"}, row=1, col=1)
-    plot.add_annotation(**theme.caption(_small_print(result), dark, -0.21))
+        plot.update_yaxes(**theme.axis(label, dark), rangemode="tozero", row=panel, col=1)
+    scale = _scale(result["axes"][0])
+    plot.update_xaxes(**theme.axis("", dark), **scale)
+    plot.update_xaxes(title={"text": result["axes"][0]["path"], "font": {"size": 14}}, row=2, col=1)
     return plot
 
 
@@ -96,17 +94,15 @@ def _hollow(go, rows, goal: str, colour: str, dark: bool):
     )  # fmt: skip
 
 
-def _axis(result: dict[str, Any]) -> dict[str, Any]:
-    """The shared axis: ticks at the points, as people write them."""
-    axis = result["axes"][0]
-    title = {"title": {"text": axis["path"], "font": {"size": 13}}}
+def _scale(axis: dict[str, Any]) -> dict[str, Any]:
+    """How the shared axis is laid out: ticks at the points, as people write them."""
     numbers = axis["numbers"]
     if not all(isinstance(number, (int, float)) for number in numbers):
-        return title | {"type": "category"}
+        return {"type": "category"}
     few = numbers[:: max(1, len(numbers) // 9)]
     shown = [_text(number, axis) for number in few]
     wide = min(numbers) > 0 and max(numbers) / min(numbers) >= MOST_RATIO
-    return title | {"type": "log" if wide else "linear", "tickvals": few, "ticktext": shown}
+    return {"type": "log" if wide else "linear", "tickvals": few, "ticktext": shown}
 
 
 def _claim(result: dict[str, Any]) -> str:
@@ -124,16 +120,15 @@ def _claim(result: dict[str, Any]) -> str:
 
 
 def _about(result: dict[str, Any]) -> str:
-    fidelity = "speed of light" if result["fidelity"] == "sol" else result["fidelity"]
-    return (f"{result['title']}, {result['model_title']}, {result['workload']}, {fidelity}, "
-            f"{result['power_scope']} power")  # fmt: skip
+    return (f"{result['title']}, {result['model_title']}, {result['workload']}, "
+            f"{theme.fidelity(result['fidelity'])}, {result['power_scope']} power")  # fmt: skip
 
 
-def _small_print(result: dict[str, Any]) -> str:
+def _small_print(result: dict[str, Any]) -> list[str]:
     basis = result["basis"]
     if basis["batch"] == "fixed":
-        held = "batch and deployment held"
+        held = "Batch and deployment held"
     else:
-        what = "batch and splits" if basis["deploy"] == "best" else "batch"
+        what = "Batch and splits" if basis["deploy"] == "best" else "Batch"
         held = f"{what} chosen again at each point, at {basis['speed']:.3g} user tokens/s or faster"
-    return f"{held}; hollow: a limit is broken<br>tokens/s/W: output tokens over average power"
+    return [f"{held}; hollow: a limit is broken.", theme.GOALS_SAID]
