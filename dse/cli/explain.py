@@ -47,7 +47,7 @@ def explain(
     result = answer(question, with_ops=True)
     if json or output:
         note(*changed_lines(result), *default_lines(result))
-    figures.answer(chart, result, _explained(question, result), json, output, dark)
+    figures.answer((chart, result), result, _explained(question, result), json, output, dark)
     refuse_infeasible(question, result)
 
 

@@ -47,15 +47,21 @@ def known(chart: str, names: tuple[str, ...]) -> str:
 
 
 def answer(
-    chart: str, result: Any, shown: Iterable[Any], as_json: bool, output: str | None, dark: bool
+    drawn: tuple[str, Any],
+    result: Any,
+    shown: Iterable[Any],
+    as_json: bool,
+    output: str | None,
+    dark: bool,
 ) -> None:
     """A result as a figure where the file name asks for one, else as `emit` does it.
 
-    With ``as_json`` a figure is drawn too, and the JSON goes to standard output.
+    ``drawn`` is a chart and what it draws. With ``as_json`` a figure is drawn too, and the JSON
+    goes to standard output.
     """
     if not is_figure(output):
         emit(result, shown, as_json, output)
         return
     if as_json:
         emit(result, [], True)
-    draw(chart, result, str(output), dark)
+    draw(*drawn, str(output), dark)

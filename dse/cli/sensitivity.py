@@ -50,7 +50,7 @@ def sensitivity(
         result = _answer(question, break_even, claim)
     most = None if all_ else MOST_ROWS
     shown = _shown(point, question, result, most)
-    figures.answer("tornado", result, shown, json, output, dark)
+    figures.answer(("tornado", result), result, shown, json, output, dark)
     _refuse(result)
 
 

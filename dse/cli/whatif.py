@@ -46,7 +46,8 @@ def whatif(
 
     --batch best and --deploy best choose again on both sides; --fidelity both asks both.
 
-    -o change.png (or html, svg) draws time and energy per token of both sides.
+    -o change.png (or html, svg) draws time and energy per token of both sides, with --curve the
+    batch curves of both.
     """
     asked, chosen, floor = read(point, deploy, speed)
     both = point.fidelity == "both"
@@ -64,9 +65,18 @@ def whatif(
     else:
         result = answers[point.fidelity]
         shown = _shown(asked.point, last, result)
-        figures.answer("whatif", result, shown, json, output, dark)
+        figures.answer(_drawn(result, curve), result, shown, json, output, dark)
     for fidelity, found in answers.items():
         refuse(questions[fidelity][1], found)
+
+
+def _drawn(result: dict[str, Any], curve: bool) -> tuple[str, Any]:
+    """The chart of an answer and what it draws."""
+    if not curve:
+        return "whatif", result
+    from dse.report.charts import curves
+
+    return "curves", curves.from_whatif(result)
 
 
 @dataclasses.dataclass(frozen=True)

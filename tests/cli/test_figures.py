@@ -12,6 +12,7 @@ POINT = ("h100_sxm", "--model", "llama-3.1-8b", "--batch", "8", "--tp", "1")
         (("explain", *POINT, "--chart", "critical_path", "--dark"), "per layer"),
         (("sensitivity", *POINT), "Pays most"),
         (("whatif", *POINT, "--set", "voltage=0.75V"), "With voltage"),
+        (("whatif", *POINT, "--set", "voltage=0.75V", "--curve"), "the batch asked about"),
     ],
 )
 def test_a_figure_is_written_and_the_json_still_printed(dse, tmp_path, words, claim):

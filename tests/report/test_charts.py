@@ -13,9 +13,10 @@ from tests.report.conftest import design
 ROWS = [{"metric": "tpot_s", "chip": "a", "model": "m", "calibrated_on": True,
          "predicted": 0.01, "measured": 0.011}]  # fmt: skip
 
-CURVES = {"claim": "A curve", "corner": "Chip, speed of light", "lines": [{"name": "chip", "role": "base", "at": 1, "points": [
-    {"batch": 1, "user_tokens_per_s": 90.0, "system_tokens_per_s_per_w": 0.1, "feasible": True},
-]}]}  # fmt: skip
+CURVES = {"claim": "A curve", "corner": "Chip, speed of light",
+          "lines": [{"name": "chip", "role": "base", "at": 1, "points": [
+              {"batch": 1, "user_tokens_per_s": 90.0, "system_tokens_per_s_per_w": 0.1,
+               "feasible": True}]}]}  # fmt: skip
 
 
 def with_bands(front):
@@ -71,9 +72,11 @@ def drawn(request):
     """What each kind of chart draws, by the ``OF`` of its module."""
     front, named = request.getfixturevalue("front"), request.getfixturevalue
     return {
-        "front": front, "bands": with_bands(front), "rows": ROWS, "curves": CURVES, "sweep": named("sweep"),
+        "front": front, "bands": with_bands(front), "rows": ROWS, "curves": CURVES,
+        "sweep": named("sweep"),
         "compare": named("compare"), "gains": named("gains"), "history": named("history"),
-        "explain": named("explained"), "sensitivity": named("sensed"), "whatif": named("changed"),
+        "explain": named("explained"), "sensitivity": named("sensed"),
+        "whatif": named("changed"),
     }  # fmt: skip
 
 

@@ -36,7 +36,6 @@ def from_whatif(result: Mapping[str, Any]) -> dict[str, Any]:
     """The chart's data from the object of ``dse whatif --curve --json``."""
     curve, base, changed = result["curve"], result["base"], result["changed"]
     words = ", ".join(f"{c['path']} {c['after']}" for c in result["changes"]) or "unchanged"
-    fidelity = "speed of light" if result["fidelity"] == "sol" else result["fidelity"]
     lines = [
         {"name": result["chip"], "role": "base", "points": curve["base"], "at": base["batch"]},
         {"name": f"with {words}", "role": "changed", "points": curve["changed"],
@@ -45,9 +44,8 @@ def from_whatif(result: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "lines": lines if result["changes"] else lines[:1],
         "claim": _claim(result),
-        "about": f"{result['chip']}, {result['model']}, {result['workload']}, tp {base['tp']:g}, "
-        f"{fidelity}, {result['power_scope']} power",
-        "corner": "tokens/s/W: output tokens over average power; ringed: the batch asked about",
+        "about": theme.of_point(changed),
+        "corner": f"Ringed: the batch asked about. {theme.GOALS_SAID}",
     }
 
 
