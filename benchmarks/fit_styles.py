@@ -1,6 +1,6 @@
 """Fit the shipped GPU styles and frameworks to a table of measured decode, and write them.
 
-    python benchmarks/fit_styles.py DATA.csv.gz [--write] [--leave-out]
+    python benchmarks/fit_styles.py DATA.csv.gz [--write --power] [--leave-out] [--left-over]
 
 Constants of generations are offsets from shared ones, constants of frameworks are shared by all
 generations (`dse.evidence.fit.many_styles`). Chips of `NEVER` take no part in any case.
@@ -10,8 +10,9 @@ import argparse
 import pathlib
 
 import numpy as np
+import pandas as pd
 
-from dse.evidence import electric, fit, tables, validate, written
+from dse.evidence import coverage, electric, fit, tables, validate, written
 from dse.evidence.columns import case_of
 from dse.evidence.features import Features, features_of
 from dse.evidence.points import LeftOutError
@@ -34,6 +35,7 @@ FRAMEWORKS = {
     "vllm_2024": "vLLM of 2024, serving",
     "sglang": "SGLang of 2025-2026",
     "trtllm": "TensorRT-LLM of 2025-2026",
+    "disaggregated": "Decode workers of disaggregated serving",
     "gpt_fast": "gpt-fast, compiled PyTorch",
     "llama_cpp": "llama.cpp",
 }
@@ -42,6 +44,13 @@ TODAY = ("vllm", "sglang", "trtllm")  # whose mean a chip runs under unless a ro
 # compute dies, and their limit per area is as much lower.
 UNMETERED, UNMETERED_SHARE = ("gpu_cdna",), 0.6
 UNMETERED_NOTE = "not measured: six tenths of the mean of Ampere, Hopper and Blackwell"
+SHARED = ("tensor", "prefill", "link", "quantize", "quantize_experts", "stage_factor", "convert",
+          "routing_exponent")  # fmt: skip
+# Chips with a sibling of their generation in the fit when they are left out.
+SIBLINGS = ("gb200_nvl72", "b200_sxm", "a100_sxm_40gb", "a100_sxm")
+MOST_OF_A_SIBLING = 60  # each counts alike
+Z_80 = 1.2816  # standard deviations that hold 80 % of a normal
+FEW = 15  # rows of a metric below which a style takes what all leave open
 SECONDS = ("projection", "attention", "experts", "exchange", "quantize", "quantize_experts")
 KEYS = {"memory": "memory", "tensor": "tensor", "link": "link", "cache": "cache",
         "prefill": "prefill", "stage_factor": "stage_factor", "convert": "convert",
@@ -126,16 +135,7 @@ def generation_lines(found, style):
 
 def shared_lines(found):
     rows = []
-    for constant in (
-        "tensor",
-        "prefill",
-        "link",
-        "quantize",
-        "quantize_experts",
-        "stage_factor",
-        "convert",
-        "routing_exponent",
-    ):
+    for constant in SHARED:
         value, spread = found.constant(constant)
         unit = "us" if constant in SECONDS else ""
         unit = "flop" if constant == "convert" else unit
@@ -198,6 +198,10 @@ def write(kept, found, powers, shared_power):
             text += power_lines(shared_power, UNMETERED_NOTE, UNMETERED_SHARE)
         text += ["", "[facts.calibrated]"]
         text += [seen(kept, style, metric) for metric in ("tpot_s", "power_w", "j_per_token")]
+        hosts = sorted(
+            {p.framework for p, *_ in kept if own_style(p.chip) == style} & set(FRAMEWORKS)
+        )
+        text += written.fit_lines(*together(found, style, hosts, powers.get(style)), {})
         (ROOT / "styles" / f"{style}.toml").write_text("\n".join(text) + "\n")
     hosts = ROOT / "frameworks"
     hosts.mkdir(exist_ok=True)
@@ -211,6 +215,95 @@ def write(kept, found, powers, shared_power):
         *host_lines(found, TODAY),
     ]
     (hosts / "serving.toml").write_text("\n".join(rows) + "\n")
+
+
+def together(found, style, hosts, power):
+    """Paths of a style's constants, those of frameworks it ran under too, and their correlation."""
+    column = {name: np.eye(len(found.plan.names))[i] for i, name in enumerate(found.plan.names)}
+    rows, apart = {}, {}
+    for constant in (*fit.GENERATION_SPREADS, *SHARED):
+        rows[constant] = column[constant] + column.get(f"{constant} of {style}", 0.0)
+    for host in hosts:
+        rows |= {f"framework.{host}.{c}": column[f"{c} of {host}"] for c in fit.OF_FRAMEWORK}
+    for c in fit.OF_FRAMEWORK:
+        name, members = f"framework.serving.{c}", [column[f"{c} of {host}"] for host in TODAY]
+        rows[name] = sum(members) / len(members)
+        apart[name] = np.var([found.values @ m for m in members])
+        own = np.mean([m @ found.covariance @ m for m in members])
+        apart[name] += own - rows[name] @ found.covariance @ rows[name]
+    matrix = np.stack(list(rows.values()))
+    covariance = matrix @ found.covariance @ matrix.T
+    covariance += np.diag([apart.get(name, 0.0) for name in rows])
+    correlation = covariance / np.sqrt(np.outer(np.diag(covariance), np.diag(covariance)))
+    if power is None:
+        return list(rows), correlation
+    names = [*rows, *power.values]
+    both = np.eye(len(names))
+    both[: len(rows), : len(rows)] = correlation
+    both[len(rows) :, len(rows) :] = power.correlation
+    return names, both
+
+
+def left_over(kept, features, path):
+    """What the shipped constants leave open, by style and metric, appended to the style files."""
+    points, _ = validate.read_points(tables.read(path).rows)
+    points = [p for p in points if p.chip not in NEVER and own_style(p.chip) in STYLES]
+    rows = pd.DataFrame(coverage.coverage(points))
+    rows["style"] = [own_style(chip) for chip in rows.chip]
+    rows["middle"] = np.log(rows.low * rows.high) / 2
+    rows["apart"] = np.abs(np.log(rows.measured) - rows.middle)
+    rows["spread"] = np.log(rows.high / rows.low) / 2 / Z_80
+    away = beyond(kept, features)
+    for style in STYLES:
+        own, seen, elsewhere = rows[rows["style"] == style], {}, {}
+        for metric, all_of in rows.groupby("metric"):
+            some = own[own.metric == metric]
+            seen[metric] = needed(
+                *(some if len(some) >= FEW else all_of)[["apart", "spread"]].T.values
+            )
+            everyone = needed(*all_of[["apart", "spread"]].T.values)
+            widened = (
+                away
+                * everyone
+                / needed(*rows[rows.metric == "tpot_s"][["apart", "spread"]].T.values)
+            )
+            elsewhere[metric] = max(seen[metric], widened)
+        print(style, seen, elsewhere)
+        file = ROOT / "styles" / f"{style}.toml"
+        lines = [x for x in file.read_text().splitlines() if not x.startswith("left_over")]
+        file.write_text(
+            "\n".join(
+                [
+                    *lines,
+                    *written.left_over_lines({"left_over": seen, "left_over_elsewhere": elsewhere}),
+                ]
+            )
+            + "\n"
+        )
+
+
+def needed(apart, spread):
+    """The standard deviation beside that of the constants with which 80 % of rows lie in a band."""
+    low, high = 0.0, 2.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        held = np.mean(apart <= Z_80 * np.sqrt(spread**2 + middle**2))
+        low, high = (middle, high) if held < 0.8 else (low, middle)
+    return float(high)
+
+
+def beyond(kept, features):
+    """The same for chips that a fit did not see, while a sibling of their generation was in it."""
+    measured = np.array([point.measured["tpot_s"] for point, *_ in kept])
+    names = np.array([point.chip for point, *_ in kept])
+    apart = []
+    for name in SIBLINGS:
+        out = names == name
+        _, predicted = joint(kept, features, ~out)
+        apart.append(np.abs(np.log(predicted[out] / measured[out])))
+        print(f"without {name}: {needed(apart[-1], 0.0):.3f}", flush=True)
+    each = np.concatenate([np.resize(some, MOST_OF_A_SIBLING) for some in apart])
+    return needed(each, 0.0)
 
 
 def host_lines(found, names):
@@ -251,12 +344,16 @@ def main():
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--leave-out", action="store_true")
     parser.add_argument("--power", action="store_true")
+    parser.add_argument("--left-over", action="store_true", help="after --write, in a new process")
     given = parser.parse_args()
     kept = usable(given.data)
     timed = [item for item in kept if "tpot_s" in item[0].measured]
     features = features_of([time for _, time, _ in timed])
     if given.leave_out:
         leave_out(timed, features)
+        return
+    if given.left_over:
+        left_over(timed, features, given.data)
         return
     found, predicted = joint(timed, features, np.ones(len(timed), bool))
     measured = np.array([p.measured["tpot_s"] for p, *_ in timed])

@@ -17,6 +17,9 @@ Fidelity = Annotated[str, typer.Option(help="sol or calibrated: whether styles a
 Figure = Annotated[
     str | None, typer.Option(metavar="FILE", help="Predicted against measured, HTML, PNG or SVG.")
 ]
+Bands = Annotated[
+    bool, typer.Option("--bands", help="Also the share of rows that 80 % bands hold; a minute.")
+]
 REASONS = 20
 
 
@@ -25,6 +28,7 @@ def validate(
     fidelity: Fidelity = "calibrated",
     figure: Figure = None,
     dark: Dark = False,
+    bands: Bands = False,
     json: Json = False,
     output: Output = None,
 ) -> None:
@@ -51,6 +55,10 @@ def validate(
         raise SpecError("--fidelity", [f"{fidelity!r} is unknown; sol or calibrated"])
     found = evidence.of_files(data or [], fidelity)
     result = found.to_dict()
+    if bands:
+        from dse.evidence import coverage
+
+        result["bands"] = coverage.of_files(data or [])
     if figure and found.rows:
         draw("parity", found.rows, figure, dark)
     emit(result, shown(result), json, output)
@@ -66,6 +74,10 @@ def shown(result: dict[str, Any]) -> Iterable[Any]:
 
     head = ("", "n", "MAPE %", "bias %", "p90 %", "rank corr.")
     yield tables.table("All rows", head, [_line(g["metric"], g) for g in result["overall"]])
+    if "bands" in result:
+        rows = [(g["metric"], g["chip"], str(g["n"]), f"{100 * g['held']:.0f}")
+                for g in result["bands"]]  # fmt: skip
+        yield tables.table("Rows that their 80 % band holds", ("", "chip", "n", "held %"), rows)
     chips = [_line(f"{g['metric']}  {g['chip']}", g) for g in _uncalibrated_first(result["chips"])]
     yield tables.table("\nBy chip, those without rows in the fit first", head, chips)
     groups = _uncalibrated_first(result["groups"])

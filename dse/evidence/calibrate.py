@@ -25,6 +25,7 @@ FEWEST = 8
 FEWEST_POWERED = 12
 HELD_OUT_SHARE = 0.2
 CORRELATED = 0.9
+SIGMAS = 1.25  # standard deviations of a normal in its mean absolute deviation, inverse
 UNITS = {"memory": "", "cache": "", "tensor": "", "prefill": "", "link": "", "stage_factor": "",
          "routing_exponent": "", "kernel_factor": "", "convert": "flop"}  # fmt: skip
 # A style and its framework scale one another: the framework's factor stays 1 in a fit of one style.
@@ -200,7 +201,19 @@ def style_file(done: Calibration, path: str) -> str:
     for metric in ("tpot_s", *(("power_w", "j_per_token") if done.power else ())):
         pairs = sorted({f'"{p.chip} {p.model}"' for p in done.points if metric in p.measured})
         rows.append(f"{metric} = [{', '.join(pairs)}]")
-    return "\n".join(rows) + "\n"
+    return "\n".join([*rows, *_joint(done)]) + "\n"
+
+
+def _joint(done: Calibration) -> list[str]:
+    """How the constants go together and what they leave open, for bands of predictions."""
+    names = [f"framework.{n}" if n in fit.OF_FRAMEWORK else n for n in done.found.plan.names]
+    spread = np.sqrt(np.diag(done.found.covariance))
+    correlation = done.found.covariance / np.outer(spread, spread)
+    seen = done.in_fit["mape"] * SIGMAS
+    other = max(seen, (done.held_out or done.in_fit)["mape"] * SIGMAS)
+    left_over = {"left_over": {"tpot_s": seen, "j_per_token": seen},
+                 "left_over_elsewhere": {"tpot_s": other, "j_per_token": other}}  # fmt: skip
+    return written.fit_lines(names, correlation, left_over)
 
 
 def _constants(done: Calibration, names, unsure: set[str]):

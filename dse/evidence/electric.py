@@ -24,10 +24,11 @@ PRIOR_SPREAD_W_PER_MM2 = 0.10
 
 
 class PowerFit(NamedTuple):
-    """W/mm2 of each constant, with standard deviations."""
+    """W/mm2 of each constant, with standard deviations and their correlations."""
 
     values: dict[str, float]
     spreads: dict[str, float]
+    correlation: np.ndarray = np.eye(len(CONSTANTS))
 
 
 def with_constants(case: Case, constants: dict[str, float]) -> Case:
@@ -72,6 +73,8 @@ def fit(
         matrix = np.vstack([slope * weight[:, None], np.eye(len(values)) / spread])
         target = np.concatenate([wanted * weight, expected / spread])
         values = lsq_linear(matrix, target, bounds=(0, np.inf)).x
-    spreads = np.sqrt(np.diag(np.linalg.inv(matrix.T @ matrix)))
+    covariance = np.linalg.inv(matrix.T @ matrix)
+    spreads = np.sqrt(np.diag(covariance))
     return PowerFit(dict(zip(CONSTANTS, values.tolist(), strict=True)),
-                    dict(zip(CONSTANTS, spreads.tolist(), strict=True)))  # fmt: skip
+                    dict(zip(CONSTANTS, spreads.tolist(), strict=True)),
+                    covariance / np.outer(spreads, spreads))  # fmt: skip

@@ -18,8 +18,10 @@ from dse.specs import load
 from dse.specs.network import MixtureOfExperts, ModelSpec, MultiLatent
 from dse.specs.schema import SpecError
 
-# Where a benchmark publishes output lengths only (ML.ENERGY): chat and question prompts are short.
-UNSTATED_INPUT_TOKENS = 150.0
+# Where a benchmark publishes output lengths only (ML.ENERGY): one length per task, fitted to the
+# joules of its rows, which contain the prompts. ShareGPT conversations bring their history along.
+UNSTATED_INPUT_TOKENS = {"gpqa": 250.0, "lm-arena": 200.0, "ml-energy-v3": 200.0,
+                         "sharegpt": 400.0, "ml-energy-v2": 400.0, "": 150.0}  # fmt: skip
 GPT_FAST_OUTPUT_TOKENS = 200.0  # the default of its generate script
 # A request of 1024 tokens averages 922: InferenceX draws lengths from 0.8 to 1 of the nominal one.
 NOMINAL_LENGTH_SHARE = 0.9
@@ -50,6 +52,7 @@ FRAMEWORKS = {
 }
 _PREFILL_IN_TIME = re.compile(r"prefill interleaved|first prefill included|incl\. .*prefill")
 _FIRST_TOKEN = re.compile(r"TTFT (\d+(?:\.\d+)?(?:e[+-]?\d+)?) ms")
+_APART = re.compile(r"^disaggregated\b", re.IGNORECASE)
 _ACCEPTED = re.compile(r"MTP(\d) \(accept len (\d(?:\.\d+)?)\)")
 
 
@@ -128,6 +131,8 @@ def _first_token_s(row: dict[str, Any]) -> float:
 
 
 def _framework(row: dict[str, Any]) -> str:
+    if _APART.match(word(row, "phase_note")):
+        return "disaggregated"
     found = framework_of(word(row, "framework"))
     # A batch run without a server has none of the scheduling of early serving.
     return found.split("_20")[0] if "static batch" in word(row, "phase_note") else found
@@ -193,7 +198,7 @@ def _lengths(row: dict[str, Any]) -> tuple[float, float, float]:
     drawn = inputs is None
     share = IN_FLIGHT_SHARE["drawn" if drawn else "fixed"]
     if drawn:
-        inputs = UNSTATED_INPUT_TOKENS if outputs is not None else float(context or 0)
+        inputs = _unstated_input(row) if outputs is not None else float(context or 0)
     outputs = 1.0 if outputs is None else outputs
     if min(inputs, outputs) < 0 or outputs == 0:
         raise LeftOutError("lengths below zero, or no output")
@@ -205,6 +210,11 @@ def _lengths(row: dict[str, Any]) -> tuple[float, float, float]:
     if context is None or drawn:
         context = inputs + share * outputs
     return inputs, max(outputs, 1.0), max(context, 1.0)
+
+
+def _unstated_input(row: dict[str, Any]) -> float:
+    source = word(row, "source").lower()
+    return next(tokens for task, tokens in UNSTATED_INPUT_TOKENS.items() if task in source)
 
 
 def _choices(row: dict[str, Any], model: str, context: float, cores: float) -> Choices:

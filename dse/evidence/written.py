@@ -1,9 +1,12 @@
 """Fitted constants as lines of a style file: value, 90 % interval, note."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 Z_90 = 1.645  # standard deviations that hold 90 % of a normal
 SCALES = {"us": 1e6, "flop": 1.0, "": 1.0}
+WEAKEST = 0.1  # correlations below it are noise of the fit
 ROUNDING = 0.006  # of a value shown with three digits
 
 
@@ -25,6 +28,40 @@ def line(key: str, value: float, ends: tuple[float, float], unit: str = "", note
     extra = f', note = "{note}"' if note else ""
     low, high = ends
     return f"{key} = {{ value = {shown(value)}, range = [{shown(low)}, {shown(high)}]{extra} }}"
+
+
+def fit_lines(
+    names: Sequence[str], correlation: np.ndarray, left_over: Mapping[str, Mapping[str, float]]
+) -> list[str]:
+    """``[facts.fit]``: which constants were fitted, how they go together, what they leave open.
+
+    Args:
+        names: paths of the constants below the style.
+        correlation: of their logarithms, ``[constant, constant]``; weak ones are left out.
+        left_over: table name -> metric -> standard deviation of the logarithm.
+    """
+    pairs = [
+        f'  ["{a}", "{names[j]}", {correlation[i, j]:.2f}],'
+        for i, a in enumerate(names) for j in range(i + 1, len(names))
+        if abs(correlation[i, j]) >= WEAKEST and _together(a, names[j])
+    ]  # fmt: skip
+    quoted = ", ".join(f'"{name}"' for name in names)
+    rows = ["", "[facts.fit]", f"constants = [{quoted}]", "correlations = [", *pairs, "]"]
+    return [*rows, *left_over_lines(left_over)]
+
+
+def _together(a: str, b: str) -> bool:
+    """Whether two constants can act at once: one framework runs at a time."""
+    hosts = {name.split(".")[1] for name in (a, b) if name.startswith("framework.")}
+    return len(hosts) < 2
+
+
+def left_over_lines(left_over: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """What a fit leaves open, one table a line."""
+    return [
+        f"{table} = {{ {', '.join(f'{metric} = {v:.3f}' for metric, v in values.items())} }}"
+        for table, values in left_over.items()
+    ]
 
 
 def power_line(key: str, value: float, spread: float, note: str = "") -> str:

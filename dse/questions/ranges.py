@@ -23,6 +23,7 @@ from dse.estimate.step import Design, Estimate
 from dse.questions.case import GOALS, Case, column, feasible
 from dse.questions.knobs import Knob, decided, knobs_of
 from dse.specs import library, load
+from dse.specs.hardware import HardwareSpec
 
 DRAWS = 512
 QUANTILES = (0.1, 0.9)  # the ends of an 80 % band
@@ -80,15 +81,22 @@ def estimates(
 ) -> tuple[Estimate, dict[str, np.ndarray]]:
     """The estimate over draws, leaves of shape [] or [draw], and the quantile of each constant."""
     design, scenario = case.prepared
-    leaves, tree = jax.tree.flatten(design.hardware)
-    fit = fit_of(case.chip) if case.fidelity == "calibrated" else StyleFit()
-    knobs = uncertain(case.chip, fixed)
+    hardware, quantiles = hardware_drawn(case.chip, design.hardware, fixed, draws)
+    return case.run(Design(hardware, design.deployment), scenario), quantiles
+
+
+def hardware_drawn(
+    chip: load.Loaded, hardware: HardwareSpec, fixed: Sequence[str], draws: int
+) -> tuple[HardwareSpec, dict[str, np.ndarray]]:
+    """A chip with its uncertain constants as columns, [draw], and the quantile of each."""
+    leaves, tree = jax.tree.flatten(hardware)
+    fit = fit_of(chip)
+    knobs = uncertain(chip, fixed)
     quantiles = drawn_together([knob.path for knob in knobs], fit, draws)
     for knob in knobs:
         fitted = knob.path in fit.constants
         leaves[knob.index] = (normal if fitted else drawn)(knob, quantiles[knob.path])
-    hardware = jax.tree.unflatten(tree, leaves)
-    return case.run(Design(hardware, design.deployment), scenario), quantiles
+    return jax.tree.unflatten(tree, leaves), quantiles
 
 
 def left_over(case: Case, metric: str, draws: int = DRAWS) -> Any:
@@ -96,8 +104,13 @@ def left_over(case: Case, metric: str, draws: int = DRAWS) -> Any:
     if case.fidelity != "calibrated" or metric not in LEFT_OVER:
         return 1.0
     cause, sign = LEFT_OVER[metric]
-    spread_of = dict(fit_of(case.chip).left_over).get(cause, 0.0)
-    return np.exp(sign * spread_of * _deviates(_stratified(f"left over {cause}", draws)))
+    return left_over_of(case.chip, cause, draws) ** sign
+
+
+def left_over_of(chip: load.Loaded, cause: str, draws: int) -> np.ndarray:
+    """The factor on ``tpot_s``, ``power_w`` or ``j_per_token`` that a chip's fit leaves open."""
+    spread_of = dict(fit_of(chip).left_over).get(cause, 0.0)
+    return np.exp(spread_of * _deviates(_stratified(f"left over {cause}", draws)))
 
 
 # --- what a fit says ------------------------------------------------------------------------------
