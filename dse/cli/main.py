@@ -37,6 +37,7 @@ VERBS = {
     "certify": ("dse.cli.certify:certify", "Bound how far from optimal a run's front can be."),
     "portfolio": ("dse.cli.portfolio:portfolio", "Which few chips together cover a run's front."),
     "gains": ("dse.cli.gains:gains", "What a run gained over real chips, and what carries it."),
+    "report": ("dse.cli.report:report", "A run as one offline HTML file for a review."),
     "dashboard": ("dse.cli.dashboard:dashboard", "Optuna's own dashboard on a run."),
     "study": ("dse.cli.study:app", "List, inspect, resume or remove runs."),
     "validate": ("dse.cli.validate:validate", "Predictions against published measurements."),

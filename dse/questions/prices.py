@@ -30,6 +30,7 @@ USERS = {
 # What stands on the die and may give way: the last words of a path.
 ON_DIE = ("macs", "lanes", "capacity", "stacks")
 STEP_SHARE = 0.02  # of an allowance; a step is the power of ten at or below it
+MOST_MOVED = 0.1  # of the knob that a step moves: beyond it a slope says little
 
 
 def payoffs(slopes: Slopes) -> list[dict[str, Any]]:
@@ -91,9 +92,13 @@ def shadow_prices(estimate: Estimate, slopes: Slopes) -> list[dict[str, Any]]:
     return found
 
 
-def round_step(allowed: float) -> float:
-    """A small round step of a limit: 1 GB of 80, 10 W of 700, 10 mV of 0.8 V."""
-    return 10.0 ** np.floor(np.log10(allowed * STEP_SHARE))
+def round_step(allowed: float, taken: float = np.inf) -> float:
+    """A small round step of a limit: 1 GB of 80, 10 W of 700, 10 mV of 0.8 V.
+
+    ``taken`` is what doubling the knob would take of it: no step moves a knob by more than a tenth.
+    """
+    most = min(allowed * STEP_SHARE, abs(taken) * MOST_MOVED)
+    return 10.0 ** np.floor(np.log10(most))
 
 
 def _of_power(estimate: Estimate, slopes: Slopes, index: int) -> dict[str, Any]:
@@ -122,8 +127,8 @@ def _taken(name: str, slopes: Slopes, index: int) -> float:
 
 
 def _price(name: str, limit: Any, index: int, slopes: Slopes) -> dict[str, Any]:
-    step = round_step(float(limit.allowed))
     taken = _taken(name, slopes, index)
+    step = round_step(float(limit.allowed), taken)
     return {"limit": name, "used": number(limit.used), "allowed": number(limit.allowed),
             "unit": limit.unit, "step": step, "moves": slopes.knobs[index].path,
             "method": "gradient",

@@ -27,3 +27,10 @@ def names(*of: str) -> tuple[str, ...]:
 def chart(name: str) -> ModuleType:
     """The module of a chart."""
     return importlib.import_module(f"dse.report.charts.{name}")
+
+
+def library() -> str:
+    """Plotly's own script, for pages that draw without a connection."""
+    from plotly.offline import get_plotlyjs
+
+    return get_plotlyjs()

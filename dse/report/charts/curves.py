@@ -211,11 +211,9 @@ def _step(value: float, down: bool) -> float:
 def _notes(lines: Sequence[Mapping[str, Any]], dark: bool) -> Iterator[dict[str, Any]]:
     """Names of the other chips, the wall, and batches along the line asked about."""
     faint = theme.page(dark)["faint"]
-    others = [line for line in lines if line["role"] == "reference" and _parts(line["points"])[0]]
-    others.sort(key=lambda line: -line["points"][0][X])
-    for index, line in enumerate(others):
-        fast = _parts(line["points"])[0][0]
-        yield _note(fast, line["name"], faint, (0, 12 + 13 * index)) | {"xanchor": "center"}
+    others = [(line["name"], _parts(line["points"])[0]) for line in lines
+              if line["role"] == "reference"]  # fmt: skip
+    yield from theme.names_down(others, faint)
     asked = [line for line in lines if line["role"] == "changed"] or [
         line for line in lines if line["role"] == "base"]  # fmt: skip
     for line in asked[:1]:

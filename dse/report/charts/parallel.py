@@ -54,7 +54,7 @@ def figure(front: dict[str, Any], dark: bool = False):
     """The designs of a front over what differs among them, from the object of ``front.json``."""
     import plotly.graph_objects as go
 
-    designs = _thinned(front)
+    designs = thinned(front)
     axes = axes_of(front, designs)
     plot = go.Figure()
     for index, design in enumerate(designs):
@@ -79,7 +79,7 @@ def figure(front: dict[str, Any], dark: bool = False):
     return plot
 
 
-def _thinned(front: Mapping[str, Any]) -> list[dict[str, Any]]:
+def thinned(front: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Designs from slow to fast, at most `MOST_LINES`."""
     found = sorted(front["designs"], key=lambda design: design[X])
     step = max(len(found) / MOST_LINES, 1.0)
@@ -167,9 +167,9 @@ def _claim(front: Mapping[str, Any], axes: Sequence[Axis]) -> str:
 
 def _small(front: Mapping[str, Any], designs) -> list[str]:
     left = len(front["designs"]) - len(designs)
-    thinned = f" {left} of {len(front['designs'])} designs left out." if left else ""
+    less = f" {left} of {len(front['designs'])} designs left out." if left else ""
     return [
         "A line is a design; ends of an axis are the least and the most on the front, in factors "
-        f"where they lie far apart. A gap: the family has no such knob.{thinned}",
+        f"where they lie far apart. A gap: the family has no such knob.{less}",
         f"{theme.source(front)}. {theme.GOALS_SAID}",
     ]  # fmt: skip

@@ -168,6 +168,7 @@ def _family(designs: list[dict[str, Any]], title: str, index: int, dark: bool, f
             "symbol": theme.MARKERS[index % len(theme.MARKERS)],
             "color": theme.family(index, dark),
         },
+        customdata=[d["id"] for d in designs],
         text=[_hover(d, further) for d in designs],
         hovertemplate="%{text}<br>%{x:,.0f} tok/s/user<br>%{y:.3g} tok/s/W<extra></extra>",
     )
@@ -194,7 +195,8 @@ def _names(front: dict[str, Any], dark: bool):
             yield _note(design, said, places[key], ink, 13)
     if front["knee"] in by_id and front["knee"] not in {front[key] for key, _ in RINGS}:
         yield _note(by_id[front["knee"]], "<b>knee</b>", (36, -22), ink, 13)
-    yield from _chip_names(front, faint)
+    drawn = [(chip["title"].split(" (")[0], chip["points"]) for chip in front["compare"]]
+    yield from theme.names_down(drawn, faint)
 
 
 def _families(front: dict[str, Any], dark: bool):
@@ -221,18 +223,6 @@ def _along(points: list[list[float]], share: float) -> list[float]:
     logs = [math.log10(point[0]) for point in points]
     target = min(logs) + share * (max(logs) - min(logs))
     return min(points, key=lambda point: abs(math.log10(point[0]) - target))
-
-
-def _chip_names(front: dict[str, Any], faint: str):
-    """Names run down the steep side of the curves, where those lie apart."""
-    drawn = [chip for chip in front["compare"] if chip["points"]]
-    drawn.sort(key=lambda chip: max(p[X] for p in chip["points"]))
-    for index, chip in enumerate(drawn):
-        steep = sorted(chip["points"], key=lambda p: p[Y])
-        at = steep[min(2, len(steep) - 1)]
-        shift = -11 if index == 0 else 11
-        name = chip["title"].split(" (")[0]
-        yield _note(at, name, (shift, 0), faint, 12) | {"textangle": 82}
 
 
 def _measures(design: dict[str, Any]) -> str:

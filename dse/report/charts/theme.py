@@ -158,6 +158,18 @@ def legend_above() -> dict[str, Any]:
             "itemsizing": "constant"}  # fmt: skip
 
 
+def names_down(curves: Sequence[tuple[str, Sequence[Mapping[str, Any]]]], colour: str):
+    """Names run down the steep side of batch curves, where those lie apart."""
+    drawn = [(name, points) for name, points in curves if points]
+    drawn.sort(key=lambda pair: max(point["user_tokens_per_s"] for point in pair[1]))
+    for index, (name, points) in enumerate(drawn):
+        steep = sorted(points, key=lambda point: point["system_tokens_per_s_per_w"])
+        at = steep[min(2, len(steep) - 1)]
+        yield {"x": math.log10(at["user_tokens_per_s"]), "text": name, "showarrow": False,
+               "y": math.log10(at["system_tokens_per_s_per_w"]), "textangle": 82,
+               "xshift": 11 if index else -11, "font": {"size": 12, "color": colour}}  # fmt: skip
+
+
 def axis(title: str, dark: bool, **more: Any) -> dict[str, Any]:
     """A linear axis, or what the categories of one have in common."""
     colours = page(dark)
