@@ -13,6 +13,7 @@ import pytest
 from dse.estimate.evaluate import prepared
 from dse.estimate.prepare import Choices
 from dse.estimate.step import Design, Estimate, Scenario, estimate_step
+from dse.report.export import browser as browser_path
 from dse.specs import load
 
 
@@ -86,3 +87,16 @@ def run_of_one_design(monkeypatch):
     }
     run = SimpleNamespace(name="r", settings=lambda: study, front=lambda: {"designs": [design]})
     monkeypatch.setattr(designs.runs, "find", lambda name: run)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium of this machine; nothing is downloaded."""
+    program = browser_path()
+    if program is None:
+        pytest.skip("no Chrome or Chromium on this machine: the page is not driven")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as driver:
+        made = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield made
+        made.close()

@@ -1,4 +1,4 @@
-"""One page server in this process, and one headless browser where there is one."""
+"""One page server in this process."""
 
 import json
 
@@ -8,7 +8,6 @@ from dse import compile_cache
 from dse.cli.explore import server_of
 from dse.cli.main import main
 from dse.cli.point import Point
-from dse.report.export import browser as browser_path
 
 START = {"model": "llama-3.1-8b", "workload": "chat-8k", "tp": "2", "batch": "16"}
 
@@ -40,16 +39,3 @@ def whatif(capsys):
         return json.loads(capsys.readouterr().out)
 
     return asked
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """A headless Chromium of this machine; nothing is downloaded."""
-    program = browser_path()
-    if program is None:
-        pytest.skip("no Chrome or Chromium on this machine: the page is not driven")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as driver:
-        made = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield made
-        made.close()

@@ -43,7 +43,7 @@ def figure(result: Mapping[str, Any], dark: bool = False):
                        bargap=0.4, showlegend=False, margin={"r": 40})  # fmt: skip
     most = max(per_layer, default=1.0)
     plot.update_xaxes(**theme.axis("nanoseconds per layer, along one token's path", dark),
-                      range=[0, 1.45 * most], tickformat=",")  # fmt: skip
+                      range=[0, 1.6 * most], tickformat=",")  # fmt: skip
     plot.update_yaxes(**theme.axis("", dark) | {"ticks": ""}, ticksuffix="  ", showgrid=False)
     return plot
 

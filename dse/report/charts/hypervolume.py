@@ -73,7 +73,8 @@ def _small(found: Mapping[str, Any]) -> list[str]:
     stopped = "converged" if found["converged"] else f"of {found['trials_asked']:,} asked"
     return [
         "Hypervolume: area between front and reference point in log10 of the goals (volume, with "
-        "more goals). With gradients the first trials are the front of a phase that has none.",
+        "more goals), of everything that competed; a front is printed thinned. With gradients the "
+        "first trials are the front of a phase that has none.",
         f"Run {found['run']}, seed {found['seed']}, {theme.fidelity(found['fidelity'])}, "
         f"{found['trials_done']:,} trials, {stopped}.",
     ]  # fmt: skip

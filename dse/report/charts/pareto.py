@@ -70,7 +70,7 @@ def _ranges(front: dict[str, Any]):
     points = [*front["designs"], *(p for chip in front["compare"] for p in chip["points"])]
     found = []
     alone = [p for points in front.get("family_fronts", {}).values() for p in points]
-    for axis, room in ((X, (1.25, 4.6)), (Y, (1.3, 4.4))):
+    for axis, room in ((X, (1.25, 5.6)), (Y, (1.3, 4.4))):
         values = [point[axis] for point in points] or _reference(front)
         values = values + [p[0 if axis == X else 1] for p in alone]
         found.append((min(values) / room[0], max(values) * room[1]))

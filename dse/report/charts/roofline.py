@@ -148,7 +148,9 @@ def _op_names(placed, left: float, spans, dark: bool) -> Iterator[dict[str, Any]
         seen.append(at)
         on_left = (at[0] - left) / spans[0] < BESIDE
         side = {"xanchor": "left", "xshift": 12}
-        if crowded:
+        if (at[0] - left) / spans[0] > 1 - 1.5 * BESIDE:  # ceilings have their names there
+            side = {"xanchor": "right", "xshift": -12}
+        elif crowded:
             side = side | {"yshift": -14} if on_left else {"xanchor": "right", "xshift": -12}
         names = list(dict.fromkeys(op["op"] for op in group))
         words = f"{names[0]}, {_light(group[0])}"

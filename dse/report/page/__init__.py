@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 import jinja2
+import markupsafe
 
 from dse.report import charts
 from dse.report.page import sections
@@ -38,7 +39,7 @@ def html(contents: dict[str, Any], dark: bool = False) -> str:
             scheme="dark" if dark else "auto",
             style=_own("report.css"),
             script=_own("report.js"),
-            plotly=jinja2.utils.markupsafe.Markup(charts.library()),
+            plotly=markupsafe.Markup(charts.library()),
         )
     )
 
@@ -53,4 +54,4 @@ def _templates() -> jinja2.Environment:
 
 def _own(name: str) -> Any:
     """A file of this folder, as it is."""
-    return jinja2.utils.markupsafe.Markup((HERE / name).read_text("utf-8"))
+    return markupsafe.Markup((HERE / name).read_text("utf-8"))

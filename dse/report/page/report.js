@@ -44,14 +44,15 @@
 
   // A figure in a narrow column gives up margin, not type.
   function narrow(layout, width) {
+    if (width >= 720) return;
+    for (const note of layout.annotations || []) {
+      note.font = { ...note.font, size: Math.min((note.font || {}).size || 13, width >= 560 ? 12 : 11) };
+      if (note.name === "key") note.text = note.text.replaceAll("   ", "  ");
+    }
     if (width >= 560) return;
     layout.margin = { ...layout.margin, l: Math.min(layout.margin.l, Math.round(width * 0.34)), r: 14 };
     for (const axis of Object.keys(layout).filter((key) => key.startsWith("yaxis"))) {
       layout[axis].tickfont = { size: 11 };
-    }
-    for (const note of layout.annotations || []) {
-      note.font = { ...note.font, size: Math.min((note.font || {}).size || 13, 11) };
-      if (note.name === "key") note.text = note.text.replaceAll("   ", "  ");
     }
   }
 
@@ -74,6 +75,11 @@
     setScheme(order[(order.indexOf(scheme) + 1) % order.length]);
   });
   prefersDark.addEventListener("change", () => scheme === "auto" && drawAll());
+  let waiting = 0;
+  window.addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => printing || drawAll(), 200);
+  });
   window.addEventListener("beforeprint", () => { printing = true; drawAll(); });
   window.addEventListener("afterprint", () => { printing = false; drawAll(); });
 
@@ -81,7 +87,7 @@
   const table = document.getElementById("designs-table"), body = table.tBodies[0];
   const ids = [...body.rows].map((row) => row.dataset.id);
   const place = (name) => document.querySelector(`.plot[data-figure="${name}"]`);
-  // What was brushed where: a name people read -> the designs inside it.
+  // What was brushed where -> the designs inside it, words for it, and its range of an axis.
   const brushes = new Map();
 
   function selected() {
@@ -101,11 +107,11 @@
       kept === null ? `${count} designs` : `${count} of ${ids.length} designs selected`;
     document.getElementById("clear").hidden = kept === null;
     const list = document.getElementById("brushes");
-    list.replaceChildren(...[...brushes.keys()].map((name) => {
+    list.replaceChildren(...[...brushes].map(([name, { words }]) => {
       const one = document.createElement("button");
       one.type = "button";
-      one.textContent = name;
-      one.setAttribute("aria-label", `Remove the selection: ${name}`);
+      one.textContent = words;
+      one.setAttribute("aria-label", `Remove the selection: ${words}`);
       one.addEventListener("click", () => { brushes.delete(name); mark(); });
       return one;
     }));
@@ -118,16 +124,15 @@
       row.classList.toggle("off", kept !== null && !inside);
       row.setAttribute("aria-selected", String(inside));
     }
+    const first = body.querySelector("tr.on"), frame = table.parentElement;
+    if (first && !body.contains(document.activeElement)) frame.scrollTop = first.offsetTop - 2 * first.offsetHeight;
   }
 
   function markScatter(kept) {
     const plot = place("pareto");
-    const traces = plot.data.map((trace, index) => [trace, index]).filter(([trace]) => trace.customdata);
-    if (!traces.length) return;
-    const points = traces.map(([trace]) =>
-      kept === null ? null : [...trace.customdata.keys()].filter((i) => kept.has(trace.customdata[i])));
-    Plotly.restyle(plot, { selectedpoints: points, "unselected.marker.opacity": 0.12 },
-      traces.map(([, index]) => index));
+    const points = plot.data.map(({ customdata }) =>
+      kept === null || !customdata ? null : [...customdata.keys()].filter((i) => kept.has(customdata[i])));
+    Plotly.restyle(plot, { selectedpoints: points, "unselected.marker.opacity": 0.12 });
     if (plot.layout.selections && plot.layout.selections.length) Plotly.relayout(plot, { selections: [] });
   }
 
@@ -140,11 +145,15 @@
       "line.width": inside.map((yes) => (kept !== null && yes ? 2 : 1.2)),
       selectedpoints: [null],
     });
-    if (plot.layout.selections && plot.layout.selections.length) Plotly.relayout(plot, { selections: [] });
+    const boxes = [...brushes.values()].filter(({ range }) => range).map(({ range }) => ({
+      type: "rect", x0: range.axis - 0.07, x1: range.axis + 0.07, y0: range.low, y1: range.high,
+      line: { width: 0 }, fillcolor: getComputedStyle(root).getPropertyValue("--accent"), opacity: 0.28,
+    }));
+    Plotly.relayout(plot, { selections: [], shapes: [...drawn.parallel.light.layout.shapes, ...boxes] });
   }
 
-  function brush(name, designs) {
-    if (designs.size) brushes.set(name, { designs });
+  function brush(name, designs, words = name, range = null) {
+    if (designs.size) brushes.set(name, { designs, words, range });
     else brushes.delete(name);
     mark();
   }
@@ -164,7 +173,7 @@
   function listen() {
     const scatter = place("pareto"), lines = place("parallel");
     scatter.on("plotly_selected", (event) => {
-      if (!event || !event.points) return;
+      if (!event || !event.range) return;  // its outline was taken away, nothing was brushed
       brush("on the chart", new Set(event.points.map((point) => point.customdata).filter(Boolean)));
     });
     scatter.on("plotly_doubleclick", clear);
@@ -179,9 +188,11 @@
       page.heads.forEach((head, axis) => {
         if (axis < left || axis > right) return;
         const inside = lines.data.filter((t) => t.y[axis] !== null && t.y[axis] >= low && t.y[axis] <= high);
-        brush(head, new Set(inside.map((trace) => trace.name)));
+        inside.sort((a, b) => a.y[axis] - b.y[axis]);
+        const ends = [inside[0], inside[inside.length - 1]].map((t) => t && t.text[axis].slice(head.length + 1));
+        const said = ends[0] === ends[1] ? ends[0] : `${ends[0]} to ${ends[1]}`;
+        brush(head, new Set(inside.map((trace) => trace.name)), `${head} ${said}`, { axis, low, high });
       });
-      mark();
     });
     lines.on("plotly_doubleclick", clear);
     lines.on("plotly_click", (event) => toggle(event.points[0].data.name));

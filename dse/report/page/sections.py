@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,7 +29,7 @@ def view(contents: Mapping[str, Any]) -> dict[str, Any]:
         "stats": _stats(front),
         "notice": _notice(contents),
         "left_out": contents["left_out"],
-        "verdict": plain(fronts.verdict(front)),
+        "verdict": plain(fronts.verdict(front), "Both decoders, the knee, and the best real chips"),
         "verdict_words": _lines(fronts.gains(front)),
         "scenarios": _scenarios(front),
         "figures": figures,
@@ -128,9 +129,9 @@ def _scenarios(front: Mapping[str, Any]) -> str | None:
     if "scenarios" not in front:
         return None
     names = ", ".join(item["scenario"] for item in front["scenarios"])
-    return (f"Goals are over {names} ({front['combine']}); time and energy of a design are those of "
-            f"its slowest scenario, operators and sensitivities those of "
-            f"{front['scenarios'][0]['scenario']}.")  # fmt: skip
+    first = front["scenarios"][0]["scenario"]
+    return (f"Goals are over {names} ({front['combine']}); time and energy of a design are those "
+            f"of its slowest scenario, operators and sensitivities those of {first}.")  # fmt: skip
 
 
 def _lines(text: Any) -> list[str]:
@@ -204,9 +205,9 @@ def _provenance(contents: Mapping[str, Any]) -> dict[str, Any]:
         ("Limits", ", ".join(f"{n} {t}" for n, t in front["constraints"].items()) or "none"),
         ("Compared", ", ".join(chip["title"] for chip in front["compare"]) or "none"),
     ]  # fmt: skip
-    run = front["run"]
+    run, study = shlex.quote(front["run"]), shlex.quote(said["study_file"])
     commands = [
-        f"dse run {said['study_file']} --seed {said['seed']} --trials {said['trials']}",
+        f"dse run {study} --seed {said['seed']} --trials {said['trials']}",
         f"dse pareto show {run}", f"dse gains {run}", f"dse explain {run}#high",
         f"dse sensitivity {run}#low", f"dse report {run}",
     ]  # fmt: skip
