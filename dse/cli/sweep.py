@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from dse.cli import sweep_study
 from dse.cli.console import Json, emit, note, write_text
 from dse.cli.figures import KINDS as FIGURES
 from dse.cli.figures import Dark, draw
@@ -26,6 +27,11 @@ Output = Annotated[
     typer.Option("-o", "--output", metavar="FILE", help="A chart (html, png, svg), csv or json."),
 ]
 KINDS = (*FIGURES, ".csv", ".json")
+Rounds = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Rounds of gradients at each value of a study's limit; 3.",
+                 rich_help_panel="Comparison"),
+]  # fmt: skip
 
 
 @takes_point
@@ -34,6 +40,7 @@ def sweep(
     over: Over,
     deploy: Deploy = None,
     speed: Speed = None,
+    rounds: Rounds = None,
     json: Json = False,
     output: Output = None,
     dark: Dark = False,
@@ -41,7 +48,18 @@ def sweep(
     """Both goals along one or two axes, the deployment held or chosen again at each point.
 
     dse sweep h100_sxm --model llama-3.1-70b --over voltage=0.70V:0.85V:7
+
+    Of a study or a run instead of a chip: the front searched again at each value of a limit, which
+    family wins at which user speed, and where its weights lie.
+
+    dse sweep two-goals --over silicon=10000mm2:230000mm2:6
     """
+    if sweep_study.is_study(point.chip):
+        show = {"json": json, "output": output, "dark": dark}
+        sweep_study.sweep_study(_only(point, deploy), over, speed, rounds, show)
+        return
+    if rounds is not None:
+        raise SpecError("--rounds", ["is of studies; a chip is not searched"])
     question, axes, chosen, floor = _read(point, over, deploy, speed, output)
     from dse.questions.sweep import swept
 
@@ -59,6 +77,13 @@ def sweep(
     if not result["feasible"]:
         note("dse: no point of the sweep is feasible", *_broken(result))
         raise typer.Exit(3)
+
+
+def _only(point: Point, deploy: str | None) -> Point:
+    """The point of a study, which chooses its deployments itself."""
+    if deploy is not None:
+        raise SpecError("--deploy", ["a study chooses its deployments itself"])
+    return point
 
 
 def _read(point: Point, over: list[str], deploy: str | None, speed: str | None, output: str | None):

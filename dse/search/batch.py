@@ -5,6 +5,7 @@ into tiles of one fixed shape. Only what a search needs comes back: the objectiv
 margin and which limit it is, and the metrics that the study bounds. Search runs in float32.
 """
 
+import copy
 import functools
 import itertools
 import math
@@ -70,6 +71,12 @@ class Evaluator:
         goals = len(self.settings.objectives)
         margin, index, *metrics = columns[goals:]
         return Outcome(tuple(columns[:goals]), margin, index, tuple(metrics))
+
+    def under(self, settings: Settings) -> "Evaluator":
+        """The same compiled program and grid under other bounds of the same metrics."""
+        found = copy.copy(self)
+        found.settings = settings
+        return found
 
     def _rows(self, designs: np.ndarray, cut: list[tuple]) -> list[np.ndarray]:
         # A chip without axes still needs its rows, so the row number goes along.

@@ -24,9 +24,9 @@ KEPT = (
     "user_tokens_per_s", "system_tokens_per_s", "system_tokens_per_s_per_w", "tpot_s", "step_s",
     "j_per_token", "power_w", "chip_power_w", "chips", "time_breakdown_s", "energy_breakdown_j",
     "j_per_token_by_scope", "prefill_j_per_output_token", "bottleneck", "critical_path", "capacity",
-    "placement", "clock_hz", "voltage_v", "junction_k", "throttled", "area_mm2", "silicon_mm2",
-    "mm2_per_token_per_s", "die_power_density_w_per_mm2", "cost_usd", "usd_per_million_tokens",
-    "users_in_flight", "load", "extrapolated",
+    "bytes_per_step", "placement", "clock_hz", "voltage_v", "junction_k", "throttled", "area_mm2",
+    "silicon_mm2", "mm2_per_token_per_s", "die_power_density_w_per_mm2", "cost_usd",
+    "usd_per_million_tokens", "users_in_flight", "load", "extrapolated",
 )  # fmt: skip
 
 
@@ -255,7 +255,7 @@ def table_of(front: dict[str, Any]) -> pd.DataFrame:
     kept = dict.fromkeys((*KEPT, *front["objectives"]))
     plain = [name for name in kept if name not in
              ("time_breakdown_s", "energy_breakdown_j", "j_per_token_by_scope", "critical_path",
-              "capacity", "placement", "extrapolated")]  # fmt: skip
+              "bytes_per_step", "capacity", "placement", "extrapolated")]  # fmt: skip
     lines = []
     for design in front["designs"]:
         knobs = {k["field"]: k["value"] for k in design["hardware"]["knobs"]}

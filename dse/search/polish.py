@@ -9,6 +9,8 @@ Slopes are those of one scalar per design, in reverse mode over contiguous colum
 speed of forward mode in a dozen variables.
 """
 
+import copy
+import dataclasses
 import functools
 from typing import NamedTuple
 
@@ -19,6 +21,7 @@ import optax
 
 from dse.search import devices
 from dse.search.batch import Evaluator
+from dse.search.settings import Settings
 
 WIDTH = 512  # designs per call
 EXPONENTS = (8.0, 96.0)  # of the p-norm, first and last; the last is reached at half time
@@ -87,6 +90,12 @@ class Polisher:
         best, loss, _, _ = self._in_parts(shares, points, aims, pace, EXPONENTS)
         return Polished(best.T, -loss, -(-len(points) // WIDTH) * WIDTH * pace.steps)
 
+    def under(self, settings: Settings) -> "Polisher":
+        """The same compiled program under other bounds of the same metrics."""
+        found = copy.copy(self)
+        found.evaluator = self.evaluator.under(settings)
+        return found
+
     def values(self, shares: np.ndarray, points: np.ndarray) -> np.ndarray:
         """Goals and limits ``[design, output]``, as `linearized` orders them, hard maxima."""
         goals = self.goals
@@ -116,11 +125,17 @@ class Polisher:
             lambda: self._outputs(
                 jnp.zeros((len(self.evaluator.family.axes), 1)),
                 (self.evaluator.deployments(np.zeros(1, int)), self.evaluator.cut.common),
-                self.evaluator.given,
+                self._given,
                 2.0,
             )
         )
         return shape.shape[0]
+
+    @property
+    def _given(self):
+        """Spec and scenario, and what each constraint allows: none of it is compiled in."""
+        constraints = self.evaluator.settings.constraints
+        return self.evaluator.given, tuple(np.float32(c.allowed) for c in constraints)
 
     def _in_parts(self, shares, points, aims: Aims, pace: Pace, exponents, prices=None):
         parts = []
@@ -138,7 +153,7 @@ class Polisher:
                     tuple(np.asarray(part, np.float32) for part in (*aims.of(filled), priced))
                 ),
                 (np.int32(pace.steps), *map(np.float32, (pace.rate, *exponents))),
-                self.evaluator.given,
+                self._given,
             )
             parts.append([np.asarray(part, float)[..., : len(rows)] for part in found])
         return [np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)]
@@ -178,11 +193,14 @@ class Polisher:
         settings, family = self.evaluator.settings, self.evaluator.family
         values = [axis.relaxed(share) for axis, share in zip(family.axes, shares, strict=True)]
         columns, common = points
-        found = self.evaluator.estimates(values, columns, common, given, exponent)
+        of_study, allowed = given
+        found = self.evaluator.estimates(values, columns, common, of_study, exponent)
+        limits = [dataclasses.replace(c, allowed=bound)
+                  for c, bound in zip(settings.constraints, allowed, strict=True)]  # fmt: skip
         goals = [o.log(settings.combination.goal(o, [o.metric.of(e) for e in found], exponent),
                        jnp.log) for o in settings.objectives]  # fmt: skip
         margins = [limit.margin for e in found for limit in e.limits.values()]
-        margins += [c.margin(c.metric.of(e)) for e in found for c in settings.constraints]
+        margins += [c.margin(c.metric.of(e)) for e in found for c in limits]
         used = [jnp.log1p(jnp.maximum(margin, LEAST_MARGIN)) for margin in margins]
         count = shares.shape[1]
         return jnp.stack([jnp.broadcast_to(jnp.asarray(row, jnp.float32), (count,))

@@ -9,7 +9,7 @@ only once the hardware has moved, which is what polish does.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -203,8 +203,11 @@ class Warm:
     """The phase: an archive of unit-cube designs, filled round by round."""
 
     def __init__(self, evaluators: dict[str, Evaluator], polishers: dict[str, Polisher],
-                 settings: Settings, seed: int):  # fmt: skip
+                 settings: Settings, seed: int,
+                 known: Mapping[str, np.ndarray] | None = None):  # fmt: skip
+        """A phase of some families; ``known``: designs that are swept beside the random ones."""
         self.settings = settings
+        self._known = known or {}
         self.branches = {name: _Branch(e, polishers[name]) for name, e in evaluators.items()}
         self.archive = Archive(settings.reference_point)
         self.evaluations = 0
@@ -215,7 +218,7 @@ class Warm:
     ) -> None:
         """So many rounds. The archive's rows hold unit-cube shares as values."""
         for name, branch in self.branches.items():
-            self._keep(name, self._sweep(branch, self._starts(branch)))
+            self._keep(name, self._sweep(branch, self._starts(name, branch)))
         aims: list[Aim] = []
         for number in range(rounds):
             aims = self._first_aims() if number == 0 else self._gap_aims()
@@ -227,10 +230,11 @@ class Warm:
             if report is not None:
                 report(number, self.archive)
 
-    def _starts(self, branch: _Branch) -> np.ndarray:
+    def _starts(self, name: str, branch: _Branch) -> np.ndarray:
         family = branch.evaluator.family
         drawn = self._rng.uniform(size=(STARTS, len(family.axes)))
-        return np.concatenate([family.unit_cube(np.array([family.start])), drawn])
+        known = self._known.get(name, drawn[:0])
+        return np.concatenate([family.unit_cube(np.array([family.start])), drawn, known])
 
     def _sweep(self, branch: _Branch, shares: np.ndarray) -> Sweep:
         self.evaluations += len(shares) * len(branch.points)

@@ -67,6 +67,32 @@ def compare():
             "differences": [{"key": "search.seed", "values": [1, 2]}]}  # fmt: skip
 
 
+def winner(family, share):
+    tiers = {tier: {"weights_fraction": part, "kv_cache_fraction": 0.5, "read_bytes_per_s": 1e12}
+             for tier, part in (("sram", share), ("dram", 1 - share))}  # fmt: skip
+    return {"family": family, "user_tokens_per_s": 500.0, "j_per_token": 0.02, "chips": 4.0,
+            "silicon_mm2": 900.0, "users_in_flight": 8.0, "tiers": tiers}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def placement():
+    """Two values of a limit, two speeds, one of which the first value does not serve."""
+    points = [
+        {"value": 1e3, "text": "1,000 mm2", "winners": [winner("a", 0.0), None],
+         "fastest": winner("a", 0.1)},
+        {"value": 4e3, "text": "4,000 mm2", "winners": [winner("b", 1.0), winner("b", 0.9)],
+         "fastest": winner("b", 1.0)},
+    ]  # fmt: skip
+    turns = [[{"family": "a", "most_weights_in": "dram", "from": 1e3, "to": 1e3},
+              {"family": "b", "most_weights_in": "sram", "from": 4e3, "to": 4e3}],
+             [{"family": "b", "most_weights_in": "sram", "from": 4e3, "to": 4e3}]]  # fmt: skip
+    return {"study": "tiny", "model_title": "Llama", "workload_title": "Chat", "fidelity": "sol",
+            "power_scope": "system", "constraints": {}, "rounds": 3, "seed": 1,
+            "axis": {"path": "silicon", "label": "Silicon", "sense": "<="},
+            "families": {"a": "stacked", "b": "SRAM"}, "speeds": [100.0, 300.0],
+            "points": points, "turns": turns}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def drawn(request):
     """What each kind of chart draws, by the ``OF`` of its module."""
@@ -76,7 +102,7 @@ def drawn(request):
         "sweep": named("sweep"),
         "compare": named("compare"), "gains": named("gains"), "history": named("history"),
         "explain": named("explained"), "sensitivity": named("sensed"),
-        "whatif": named("changed"),
+        "whatif": named("changed"), "fronts": named("placement"),
     }  # fmt: skip
 
 
@@ -178,6 +204,21 @@ def test_compared_runs_are_named_and_the_lower_panel_says_what_they_lack(compare
     over = [line for line in figure.data if line.yaxis == "y2"]
     assert [tuple(line.y) for line in over] == [(0, 0), (0, 100)]
     assert tuple(figure.layout.yaxis2.range) == (0, chart.STEEP)
+
+
+def test_a_placement_map_says_where_sram_begins_and_outlines_it(placement):
+    from dse.report.charts import placement as chart
+
+    figure = chart.figure(placement)
+    assert figure.layout.title.text == "<b>Weights belong in SRAM from 4,000 mm2 on</b>"
+    texts = [text for trace in figure.data if trace.type == "heatmap" for row in trace.text
+             for text in row if text]  # fmt: skip
+    assert texts.count("<b>20.0 mJ</b><br>SRAM 0%") == 1
+    assert len(texts) == 5
+    outline = figure.data[-1]
+    assert sum(x is None for x in outline.x) == 3  # cells whose weights lie mostly in SRAM
+    none = placement | {"turns": [[], []]}
+    assert "at no silicon looked at" in chart.figure(none).layout.title.text
 
 
 def test_an_empty_front_still_draws(front):

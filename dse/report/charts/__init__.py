@@ -3,8 +3,8 @@
 The same function serves terminal exports, reports and pages, so a picture cannot say anything
 else than the numbers do. A module's ``OF`` says what it draws: ``front`` (the object of
 ``front.json``), ``gains``, ``history`` and ``bands`` of a run; ``explain``, ``sensitivity``,
-``whatif`` and ``sweep`` as the verbs of those names print it with ``--json``. Adding a chart is
-adding a file.
+``whatif``, ``sweep`` and ``compare`` as the verbs of those names print it with ``--json``;
+``fronts`` as a sweep of a study does. Adding a chart is adding a file.
 """
 
 import functools
