@@ -88,7 +88,9 @@ def _again(run: Any, settings: Any, found: dict[str, Any], left_out: dict[str, s
     try:
         check_unchanged(run, settings)
     except SpecError as error:
-        left_out |= dict.fromkeys(parts, "; ".join(error.problems))
+        *changes, advice = error.problems
+        more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+        left_out |= dict.fromkeys(parts, f"{changes[0]}{more}; {advice}")
         return parts
     parts["gains"] = _gains_if_two(run, found, left_out)
     for key in NAMED:

@@ -162,7 +162,7 @@ def test_designs_that_would_come_out_otherwise_are_not_evaluated_again(reported,
     assert made["gains"] is None
     assert not made["points"]
     words = words_of(page.html(made))
-    assert words.count("chips/h100_sxm.toml: changed since the run was started") >= 3
+    assert words.count("chips/h100_sxm.toml: changed since the run was started; its designs") >= 3
 
 
 def test_an_unfinished_run_says_so(half, tmp_path, capsys):

@@ -65,7 +65,7 @@ def _at(found: Mapping[str, Any], trial: int) -> float:
 
 
 def _about(found: Mapping[str, Any]) -> str:
-    return (f"{found['study']}, {found['sampler']} sampler, {found['evaluations'] / 1e6:,.1f} M "
+    return (f"{found['study']}, {found['sampler']} sampler, {theme.many(found['evaluations'])} "
             f"designs evaluated in {found['seconds']:,.0f} s")  # fmt: skip
 
 

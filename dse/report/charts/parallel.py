@@ -17,7 +17,8 @@ MOST_AXES, MOST_LINES = 11, 160
 WIDE = 4.0  # ends of an axis further apart than this are drawn in factors
 SAME = 1.001
 HEADS = {"user_tokens_per_s": "user tok/s", "system_tokens_per_s_per_w": "tok/s/W",
-         "users_in_flight": "users", "chips": "chips", "chip_power_w": "chip power"}  # fmt: skip
+         "users_in_flight": "users", "chips": "chips", "chip_power_w": "chip power",
+         "usd_per_million_tokens": "USD/M tokens"}  # fmt: skip
 UNITS = {"chip_power_w": "watt"}
 
 
@@ -89,7 +90,8 @@ def thinned(front: Mapping[str, Any]) -> list[dict[str, Any]]:
 def axes_of(front: Mapping[str, Any], designs: Sequence[Mapping[str, Any]]) -> list[Axis]:
     """Goals first, then users, chips and power, then the knobs that most designs have."""
     goals = dict.fromkeys((X, Y, *front.get("objectives", ())))
-    found = [Axis(HEADS.get(name, name), [_number(d.get(name)) for d in designs], UNITS.get(name))
+    found = [Axis(HEADS.get(name, name.replace("_", " ")), [_number(d.get(name)) for d in designs],
+                  UNITS.get(name))
              for name in (*goals, "users_in_flight", "chips", "chip_power_w")]  # fmt: skip
     knobs: dict[str, str | None] = {}
     for design in designs:

@@ -56,7 +56,7 @@ def _corner(front: dict[str, Any]) -> list[str]:
     sides = ("System tokens/s/W: output tokens of all users over average system power (boards, "
              "host, fans, supplies).")  # fmt: skip
     chips = "Real chips: best split of one scale-up domain at each batch, same model and fidelity."
-    run = (f"{theme.source(front)}, {front['evaluations'] / 1e6:,.1f} M designs, "
+    run = (f"{theme.source(front)}, {theme.many(front['evaluations'])} designs, "
            f"{front['sampler']}; per replica {bounds or '-'}.")  # fmt: skip
     return [f"{sides} {chips}", run, *_extrapolated(front)]
 

@@ -125,6 +125,11 @@ def source(front: Mapping[str, Any]) -> str:
             f"{front['trials']:,} trials")  # fmt: skip
 
 
+def many(count: float) -> str:
+    """A count: in full up to a hundred thousand, then in millions."""
+    return f"{count:,.0f}" if count < 1e5 else f"{count / 1e6:,.1f} M"
+
+
 def of_point(result: Mapping[str, Any]) -> str:
     """Chip, model and deployment of one operating point, from the object of ``dse eval --json``."""
     splits = [f"{name} {result[name]:g}" for name in ("tp", "kvp", "dp", "ep", "pp")
