@@ -278,7 +278,8 @@ def marked(view):
 
 
 def drag(view, selector, ends):
-    """A drag over shares of a plot's drag layer."""
+    """A drag over shares of a plot's drag layer, until the page says what it selected."""
+    before = view.locator("#selected").inner_text()
     view.locator(selector).scroll_into_view_if_needed()
     box = view.locator(f"{selector} .nsewdrag").first.bounding_box()
     (x0, y0), (x1, y1) = [(box["x"] + fx * box["width"], box["y"] + fy * box["height"])
@@ -288,6 +289,9 @@ def drag(view, selector, ends):
     view.mouse.move((x0 + x1) / 2, (y0 + y1) / 2, steps=4)
     view.mouse.move(x1, y1, steps=4)
     view.mouse.up()
+    view.wait_for_function(
+        "said => document.getElementById('selected').textContent !== said", arg=before
+    )
 
 
 def test_a_brush_marks_the_other_charts_and_the_table(opened, made):

@@ -107,11 +107,18 @@ def _stats(front: Mapping[str, Any]) -> list[tuple[str, str]]:
         (units.show(lean["j_per_token"], "joule"), "least energy per token"),
         (f"{fast[X]:,.0f} tok/s", "fastest for one user"),
     ]
-    worst = (front["certificate"] or {}).get("gap_worst")
-    found.append((f"\u2264 {worst:.2%}" if worst is not None else "open",
-                  "energy any design could still save, at certified speeds" if worst is not None
-                  else "how far from optimal: not certified"))  # fmt: skip
+    found.append(_certainty(front["certificate"]))
     return found
+
+
+def _certainty(certificate: Mapping[str, Any] | None) -> tuple[str, str]:
+    """The gap of a certificate, the worst speed named, or that there is none."""
+    if certificate is None or certificate["gap_median"] is None:
+        return "open", "how far from optimal: not certified"
+    worst = max(certificate["levels"], key=lambda level: level["gap"])
+    return (f"{certificate['gap_median']:.1%}",
+            f"of the energy could still be saved, median of {len(certificate['levels'])} speeds; "
+            f"{worst['gap']:.0%} at {worst[X]:,.0f} tok/s")  # fmt: skip
 
 
 def _notice(contents: Mapping[str, Any]) -> str | None:
