@@ -14,8 +14,15 @@ _HOMES = {
     "Estimate": "dse.estimate.step",
     "Choices": "dse.estimate.prepare",
     "load": "dse.specs.load",
-    "whatif": "dse.questions.doors",
-    "sensitivity": "dse.questions.doors",
+    "whatif": "dse.notebook.ask",
+    "sensitivity": "dse.notebook.ask",
+    "sweep": "dse.notebook.ask",
+    "explain": "dse.notebook.ask",
+    "run": "dse.notebook.ask",
+    "open_run": "dse.notebook.ask",
+    "compare": "dse.notebook.ask",
+    "point_line": "dse.notebook.answers",
+    "estimate_html": "dse.notebook.answers",
     "SpecError": "dse.specs.schema",
 }
 __all__ = [*_HOMES, "__version__"]

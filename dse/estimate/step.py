@@ -90,6 +90,18 @@ class Estimate(eqx.Module):
 
         return to_dict(self)
 
+    def __repr__(self) -> str:
+        if not self.labels:  # traced, or of many points
+            return super().__repr__()
+        import dse
+
+        return f"<estimate: {dse.point_line(self.to_dict())}>"
+
+    def _repr_html_(self) -> str:
+        import dse
+
+        return dse.estimate_html(self)
+
 
 def op_table(design: Design, scenario: Scenario, fidelity: str, exponent=None):
     """The rows of the op table, and what they were computed from."""

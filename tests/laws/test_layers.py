@@ -20,6 +20,7 @@ LAYERS = [
     {"search", "evidence", "report"},
     {"explore"},
     {"cli"},
+    {"notebook"},
     {"__main__"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}

@@ -18,7 +18,7 @@ def figure(found: dict[str, Any], dark: bool = False):
     for trace in (*_cells(found, dark), *_legend(found, dark), _outlines(found, dark)):
         plot.add_trace(trace)
     about = f"{theme.of_run(found)}; least energy at a user speed"
-    theme.dress(plot, theme.Words(claim(found), about, _small_print(found)), dark)
+    theme.dress(plot, theme.Words(claim(found), about, _small_print(found)), dark, left=96)
     points, speeds = found["points"], found["speeds"]
     margin = plot.layout.margin
     plot.update_layout(

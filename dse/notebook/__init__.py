@@ -1,0 +1,1 @@
+"""The command line's questions as functions of Python, with answers that notebooks show."""
