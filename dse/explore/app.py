@@ -30,6 +30,8 @@ PICKED = (("chip", "Chip", "chips"), ("model", "Model", "models"),
 FIDELITIES = (("", "auto"), ("sol", "speed of light"), ("calibrated", "calibrated"))
 DEFAULTS = {"chip": "h100_sxm", "model": "llama-3.1-70b", "workload": "chat-8k"}
 FIELDS = ("tp", "ep", "dp", "pp", "kvp", "context", "weights", "kv", "activations")
+STORES = ("asked", "answered", "answered-seen", "resting", "settled", "settled-seen", "comparing",
+          "compared", "compared-seen")  # fmt: skip
 MOST_NAME = 60  # characters of a curve's name
 EMPTY = {"data": [], "layout": {"autosize": True, "xaxis": {"visible": False},
                                 "yaxis": {"visible": False}}}  # fmt: skip
@@ -90,20 +92,31 @@ class Page:
         )
 
     def thorough(self, data: Mapping[str, Any]) -> tuple:
-        """Knobs that pay, why, what helps; and the other chips are known from here on."""
+        """Knobs that pay, why, what helps."""
         try:
             with self.guarded():
                 asked = self.asked(str(data.get("query", "")))
                 result = self.answers.thorough(asked.words)
                 found = self.answers.quick(asked.words)
-                self.answers.others(asked.words)
-        except SpecError:
-            return no_update, no_update, no_update, no_update
+        except SpecError:  # the quick answer has said it
+            return (no_update,) * 4
         except Exception:
             traceback.print_exc()
-            return no_update, no_update, no_update, no_update
+            return (no_update,) * 4
         message = views.infeasible(found, result["remedies"])
         return views.pays(result), views.why(result), message, {"n": data.get("n", 0)}
+
+    def compare(self, data: Mapping[str, Any]) -> Any:
+        """The other chips at this model and load are known from here on."""
+        try:
+            with self.guarded():
+                self.answers.others(self.asked(str(data.get("query", ""))).words)
+        except SpecError:
+            return no_update
+        except Exception:
+            traceback.print_exc()
+            return no_update
+        return {"n": data.get("n", 0)}
 
     # --- parts of an answer ---------------------------------------------------------------------
 
@@ -193,7 +206,10 @@ def app_of(page: Page) -> dash.Dash:
         Output("message", "children", allow_duplicate=True), Output("settled", "data"),
         Input("resting", "data"), prevent_initial_call=True,
     )(page.thorough)  # fmt: skip
-    for store in ("answered", "settled"):
+    app.callback(Output("compared", "data"), Input("comparing", "data"), prevent_initial_call=True)(
+        page.compare
+    )
+    for store in ("answered", "settled", "compared"):
         app.clientside_callback(
             dash.ClientsideFunction("explore", store), Output(f"{store}-seen", "data"),
             Input(store, "data"), prevent_initial_call=True,
@@ -206,9 +222,7 @@ def app_of(page: Page) -> dash.Dash:
 
 def layout() -> html.Div:
     """The page: pickers above, numbers of the chip on the left, what they bring on the right."""
-    stores = [dcc.Store(id=name) for name in
-              ("asked", "answered", "answered-seen", "resting", "settled",
-               "settled-seen")]  # fmt: skip
+    stores = [dcc.Store(id=name) for name in STORES]
     return html.Div(
         [
             html.A("Skip to the results", href="#results", className="skip"),
@@ -269,6 +283,10 @@ def _controls() -> html.Aside:
     )
 
 
+def _card(title: str, name: str) -> html.Section:
+    return html.Section([html.H2(title), html.Div(id=name)], className="card")
+
+
 def _results() -> html.Main:
     return html.Main(
         [
@@ -288,12 +306,9 @@ def _results() -> html.Main:
                 className="card chart",
                 **{"aria-label": "Batch curves of both goals"},
             ),
-            html.Section([html.H2("Where time and energy go"), html.Div(id="bars")],
-                         className="card"),
-            html.Section([html.H2("Limits"), html.Div(id="gauges")], className="card"),
-            html.Section([html.H2("Knobs that pay most now"), html.Div(id="pays")],
-                         className="card"),
-            html.Section([html.H2("Why"), html.Div(id="why")], className="card"),
+            html.Div([_card("Where time and energy go", "bars"),
+                      _card("Knobs that pay most now", "pays")], className="pile"),
+            html.Div([_card("Limits", "gauges"), _card("Why", "why")], className="pile"),
             html.Section(
                 [
                     html.H2("The same on the command line"),

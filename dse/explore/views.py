@@ -29,6 +29,8 @@ SIDES = (("base", "before"), ("changed", "after"))
 MOVED = 0.005  # fraction; a quantity that followed by less is left out
 STILL = 5e-5  # fraction; a smaller change is shown as none
 MOST_PAYOFFS = 8
+MOST_GAUGES = 6
+FULL = 10.0  # how full a limit of nothing is, where something is used
 APPLY = re.compile(r"\(--([a-z-]+) ([^)]+)\)")
 
 
@@ -160,24 +162,25 @@ def _stack(word: str, side: str, table, unit: str, whole: float, most: float):
 
 def gauges(quick: Quick) -> list[Any]:
     """Each limit of the changed point as a gauge, the fullest first; a tick marks the base."""
-    limits = quick.after.result["limits"]
-    before = quick.before.result["limits"]
-    fills = {name: _fill(name, at) for name, at in limits.items()}
-    known = sorted((n for n, fill in fills.items() if fill is not None), key=lambda n: -fills[n])
-    shown = [_gauge(name, limits[name], fills[name],
-                    _fill(name, before[name]) if name in before else None)
-             for name in known]  # fmt: skip
-    return shown or [html.P("This chip states no limits.")]
+    limits, before = quick.after.result["limits"], _fills(quick.before.result["limits"])
+    fills = _fills(limits)
+    shown = [_gauge(name, limits[name], fills[name], before.get(name))
+             for name in sorted(fills, key=lambda name: -fills[name])]  # fmt: skip
+    if len(shown) <= MOST_GAUGES + 1:
+        return shown or [html.P("This chip states no limits.")]
+    rest = shown[MOST_GAUGES:]
+    more = html.Details([html.Summary(f"{len(rest)} further from binding"), *rest])
+    return [*shown[:MOST_GAUGES], more]
 
 
-def _fill(name: str, at: Mapping[str, Any]) -> float | None:
-    """The share of a limit that is used; of a limit from below, what is needed of what is there."""
-    used, allowed = at["used"], at["allowed"]
-    if used is None or allowed is None:
-        return None
-    if allowed == 0:
-        return 0.0 if used <= 0 else 9.99
-    return used / allowed
+def _fills(limits: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """The share of each limit that is used; of one from below, what is needed of what is there."""
+    found = {}
+    for name, at in limits.items():
+        used, allowed = at["used"], at["allowed"]
+        if used is not None and allowed is not None:
+            found[name] = used / allowed if allowed else (FULL if used > 0 else 0.0)
+    return found
 
 
 def _gauge(name: str, at: Mapping[str, Any], fill: float, was: float | None):

@@ -72,7 +72,7 @@
       state.rest = setTimeout(rested, REST_MS);
     });
     document.body.classList.toggle("wrong", !data.ok);
-    if (!data.ok) return data.n;
+    if (!data.ok) { state.settled = state.n; return data.n; }
     state.controls = data;
     if (data.panel) { state.panel = data.shown; buildPanel(data.panel); }
     if (!state.waiting) {
@@ -91,13 +91,20 @@
 
   function settled(data) {
     find("results").setAttribute("aria-busy", "false");
-    // Other chips are drawn once they are known.
+    if (data) state.settled = data.n;
     const alike = state.controls && state.controls.bare;
-    if (data && alike !== state.drawnWith) { state.drawnWith = alike; redraw(); }
+    if (data && alike !== state.comparedWith) {
+      state.comparedWith = alike;
+      set("comparing", { data: { query: state.query, n: state.n } });
+    }
     return data ? data.n : 0;
   }
 
-  function redraw() { ask(); }
+  // Other chips are drawn once they are known.
+  function compared(data) {
+    if (data) ask();
+    return data ? data.n : 0;
+  }
 
   // --- controls -------------------------------------------------------------------------------
 
@@ -199,7 +206,7 @@
     const slider = spec.from ? buildSlider(spec) : null;
     if (slider) node.append(slider.parentNode);
     const row = { spec: spec, show: (value, isSet) => showRow(row, value, isSet),
-      node: node, box: box, slider: slider, undo: undo };
+      node: node, box: box, slider: slider, undo: undo, editing: false };
     state.rows.set(spec.path, row);
     const send = (text) => (spec.path === "batch" ? setWord("batch", text) : setPath(spec.path, text));
     if (slider) {
@@ -210,7 +217,11 @@
         send(text.replaceAll(" ", "").replaceAll(",", ""));
       });
     }
-    box.addEventListener("change", () => send(box.value.trim().replaceAll(" ", "") || null));
+    box.addEventListener("input", () => { row.editing = true; });
+    box.addEventListener("change", () => {
+      row.editing = false;
+      send(box.value.trim().replaceAll(" ", "") || null);
+    });
     box.addEventListener("keydown", (event) => {
       if (event.key === "ArrowUp" || event.key === "ArrowDown") {
         event.preventDefault();
@@ -240,8 +251,7 @@
     row.node.classList.toggle("set", isSet);
     row.undo.hidden = !isSet;
     row.node.classList.toggle("followed", !isSet && value !== row.spec.value);
-    if (document.activeElement !== row.box || !row.node.matches(":focus-within")) row.box.value = text;
-    else if (document.activeElement === row.box) row.box.value = text;
+    if (!row.editing) row.box.value = text;
     if (!row.slider) return;
     if (document.activeElement !== row.slider) {
       row.slider.value = Math.round(place(row.spec, value) * STEPS / 100);
@@ -387,7 +397,13 @@
   }
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
-    explore: { answered: answered, settled: settled },
+    explore: { answered: answered, settled: settled, compared: compared },
   });
+  // For measurements and tests: the newest question's number, and whether all is answered.
+  window.dseExplore = {
+    newest: () => state.n + (state.waiting ? 1 : 0),
+    answered: () => state.n > 0 && !state.busy && !state.waiting,
+    settled: () => state.settled === state.n && !state.busy && !state.waiting,
+  };
   start();
 })();

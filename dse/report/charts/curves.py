@@ -112,12 +112,12 @@ def _style(line: Mapping[str, Any], index: int, dark: bool) -> dict[str, Any]:
     }[line["role"]]
 
 
-def _parts(points: Sequence[Mapping[str, Any]]) -> tuple[list, list]:
-    """The part of a curve that can run, and what lies beyond its wall, joined to it."""
+def _parts(points: Sequence[Mapping[str, Any]], at: float | None = None) -> tuple[list, list]:
+    """The part of a curve that can run, and some of what lies beyond its wall, joined to it."""
     inside = [p for p in points if p["feasible"]]
     beyond = [p for p in points if not p["feasible"]]
     if inside:
-        beyond = beyond[:MOST_BEYOND]
+        beyond = beyond[:MOST_BEYOND] + [p for p in beyond[MOST_BEYOND:] if p["batch"] <= (at or 0)]
     if inside and beyond:
         joint = inside[-1] if beyond[0]["batch"] > inside[-1]["batch"] else None
         beyond = [joint, *beyond] if joint else beyond
@@ -126,7 +126,7 @@ def _parts(points: Sequence[Mapping[str, Any]]) -> tuple[list, list]:
 
 def _traces(line: Mapping[str, Any], style: dict[str, Any], dark: bool) -> Iterator[dict]:
     points = line["points"]
-    inside, beyond = _parts(points)
+    inside, beyond = _parts(points, line.get("at"))
     plain = line["role"] == "reference"
     if not plain or inside:
         yield _line(inside, line, style, {"size": 4.5 if plain else 6}) | {
@@ -190,8 +190,8 @@ def _why(point: Mapping[str, Any]) -> str:
 
 def _range(lines: Sequence[Mapping[str, Any]], goal: str) -> tuple[float, float]:
     """Ends of an axis at 1-2-5 steps, so that it stays still while a curve moves a little."""
-    values = [p[goal] for line in lines for part in _parts(line["points"]) for p in part
-              if p["feasible"] or line["role"] != "reference"]  # fmt: skip
+    values = [p[goal] for line in lines for part in _parts(line["points"], line.get("at"))
+              for p in part if p["feasible"] or line["role"] != "reference"]  # fmt: skip
     if not values:
         return 1.0, 100.0
     return _step(min(values) / ROOM, down=True), _step(max(values) * ROOM, down=False)
