@@ -33,8 +33,10 @@ FIELDS = ("tp", "ep", "dp", "pp", "kvp", "context", "weights", "kv", "activation
 STORES = ("asked", "answered", "answered-seen", "resting", "settled", "settled-seen", "comparing",
           "compared", "compared-seen")  # fmt: skip
 MOST_NAME = 60  # characters of a curve's name
-EMPTY = {"data": [], "layout": {"autosize": True, "xaxis": {"visible": False},
-                                "yaxis": {"visible": False}}}  # fmt: skip
+CLEAR = "rgba(0,0,0,0)"
+NO_AXIS = {"visible": False}
+EMPTY = {"data": [], "layout": {"autosize": True, "paper_bgcolor": CLEAR, "plot_bgcolor": CLEAR,
+                                "xaxis": NO_AXIS, "yaxis": NO_AXIS}}  # fmt: skip
 HEIGHT = "clamp(360px, 50vh, 560px)"
 CHART = {"displaylogo": False, "displayModeBar": False, "responsive": True,
          "doubleClick": "reset"}  # fmt: skip
@@ -67,19 +69,21 @@ class Page:
 
     def quick(self, data: Mapping[str, Any]) -> tuple:
         """Curve, headline, bars, gauges, message, command; and what the controls show."""
-        number = data.get("n", 0)
+        number, words = data.get("n", 0), {}
         try:
             with self.guarded():
                 asked = self.asked(str(data.get("query", "")))
+                words = asked.words
                 found = self.answers.quick(asked.words)
                 drawn = self._chart(asked, found, bool(data.get("dark")))
                 drawn["layout"]["meta"] = {"n": number}
                 controls = self._controls(asked, found, str(data.get("panel", "")))
         except SpecError as error:
-            return _wrong(number, error.problems)
+            return _wrong(number, words, error.problems)
         except Exception:  # told on the page and the terminal, and the page goes on
             traceback.print_exc()
-            return _wrong(number, ["an error inside dse; the terminal shows where it arose"])
+            problem = "an error inside dse; the terminal shows where it arose"
+            return _wrong(number, words, [problem])
         return (
             drawn,
             views.headline(found),
@@ -123,7 +127,9 @@ class Page:
     def _chart(self, asked: Asked, found: Quick, dark: bool) -> dict[str, Any]:
         """The batch curves, laid out for the page."""
         before, after = found.before, found.after
-        name = f"{before.case.chip.title} x{before.result['chips']:g}"
+        chip = str(asked.words["chip"])
+        title = chip if "#" in chip else before.case.chip.title
+        name = f"{title} x{before.result['chips']:g}"
         batch = before.result["batch"]
         lines = [{"name": name, "role": "base", "points": before.curve, "at": batch}]
         if found.changes:
@@ -140,8 +146,8 @@ class Page:
         layout = drawn["layout"]
         for key in ("title", "width", "height", "modebar"):
             layout.pop(key, None)
-        layout |= {"autosize": True, "margin": {"l": 64, "r": 20, "t": 34, "b": 52},
-                   "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)",
+        layout |= {"autosize": True, "margin": {"l": 64, "r": 36, "t": 34, "b": 52},
+                   "paper_bgcolor": CLEAR, "plot_bgcolor": CLEAR,
                    "uirevision": "page"}  # fmt: skip
         layout["annotations"] = layout["annotations"][:-1]  # the page has its own small print
         return drawn
@@ -164,7 +170,8 @@ class Page:
             "query": Asked(words, asked.pins).query,
             "values": panel.values(before.case, after.case, estimates) if changes else {},
             "set": {c["path"]: c["after"] for c in found.changes},
-            "words": {k: v for k, v in words.items() if k != "set"},
+            "words": {"model": before.case.model.name, "workload": before.case.workload.name}
+            | {k: v for k, v in words.items() if k != "set"},
             "defaults": {name: _plain(result.get(name)) for name in (*FIELDS, "batch")}
             | {"context": f"{result['context_tokens']:,.0f}", "fidelity": result["fidelity"]},
             "bare": Asked({k: v for k, v in words.items() if k != "set"}).query,
@@ -179,8 +186,10 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value or "")
 
 
-def _wrong(number: int, lines: list[str]) -> tuple:
-    return (*[no_update] * 5, views.problems(lines), no_update, {"n": number, "ok": False})
+def _wrong(number: int, words: Mapping[str, Any], lines: list[str]) -> tuple:
+    """What is wrong, and the words as far as they could be read; all else stays."""
+    told = {"n": number, "ok": False, "words": dict(words)}
+    return (*[no_update] * 5, views.problems(lines), no_update, told)
 
 
 def app_of(page: Page) -> dash.Dash:

@@ -23,9 +23,9 @@ FIRST = {*DECIDED, "peak", "latency", "read", "energy", "heat_limit", "share"} -
 GROUPS = (
     ("Voltage and clock", ("voltage", "clock", "sram_voltage", "nominal_voltage", "nominal_clock",
                            "minimum_voltage")),
-    ("Compute", ("compute", "vector")),
     ("Memory", ("memory", "sram")),
     ("Links", ("link",)),
+    ("Compute", ("compute", "vector")),
     ("On-chip network", ("on_chip", "pipeline_fill")),
     ("Power and cooling", ("tdp", "cooling", "power", "host")),
     ("Silicon and package", ("die", "dies", "packaging", "floorplan")),
@@ -33,6 +33,8 @@ GROUPS = (
     ("Software", ("style",)),
     ("Money", ("economics",)),
 )  # fmt: skip
+ORDER = ("voltage", "clock", "sram_voltage", "bandwidth", "capacity", "latency", "read", "peak",
+         "macs", "tdp", "die", "dies")  # fmt: skip
 FIRST_OF_TECHNOLOGY = ("read", "energy")
 NEVER_FIRST = ("Process", "Software", "Money", "On-chip network")
 # Left unset these follow a law; shown at what they follow.
@@ -47,13 +49,19 @@ def panel(case: Case, estimate: Any) -> dict[str, Any]:
     groups = []
     for title, heads in GROUPS:
         mine = [row for row in rows if row["path"].split(".")[0] in heads]
-        mine.sort(key=lambda row: not row["first"])
+        mine.sort(key=_rank)
         if title in NEVER_FIRST:
             mine = [row | {"first": False} for row in mine]
         choices = [item for item in _choices(case.chip) if item["path"].split(".")[0] in heads]
         if mine or choices:
             groups.append({"title": title, "choices": choices, "rows": mine})
     return {"chip": case.chip.title, "groups": groups}
+
+
+def _rank(row: dict[str, Any]) -> tuple[bool, int]:
+    """Rows in view before the others, what an architect asks about most before the rest."""
+    last = row["path"].split(".")[-1]
+    return not row["first"], ORDER.index(last) if last in ORDER else len(ORDER)
 
 
 def values(base: Case, changed: Case, estimates: tuple[Any, Any]) -> dict[str, float]:
@@ -146,6 +154,7 @@ def scale(value: float, unit: str | None) -> tuple[str, float]:
     if unit == "kelvin":
         return "K", 1.0
     symbol = units.show(value or 1.0, unit).partition(" ")[2]
+    symbol = symbol.removeprefix("1")  # 0.0008 1/mm2 without its space would read otherwise
     for long, short in SYMBOLS.items():
         symbol = re.sub(rf"\b{long}(?!\w)", short, symbol)
     try:

@@ -50,7 +50,8 @@ def spoken(quick: Quick) -> str:
     said = []
     for name, label, _, unit in GOALS:
         row = quick.comparison[name]
-        said.append(f"{label} {quantity(row['changed'], unit)}, {percent(row['change_fraction'])}")
+        change = percent(row["change_fraction"]) if quick.changes else "unchanged"
+        said.append(f"{label} {quantity(row['changed'], unit)}, {change}")
     return ". ".join(said)
 
 
@@ -240,7 +241,8 @@ def problems(lines: Iterable[str]) -> list[Any]:
             [
                 html.Strong("This question cannot be read."),
                 html.Ul([html.Li(line) for line in lines]),
-                html.P("The numbers below are of the last question that could."),
+                html.P("The numbers below are of the last question that could.", className="last"),
+                html.P(html.A("Start afresh", href="/")),
             ],
             className="note wrong",
         )

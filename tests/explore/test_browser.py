@@ -6,6 +6,8 @@ import shlex
 import pytest
 
 SLIDER = 'input[type=range][data-path="memory.hbm.bandwidth"]'
+MOVE = """(node, steps) => { node.value = Number(node.value) + steps;
+    node.dispatchEvent(new Event('input', { bubbles: true })); }"""
 POINT = ["--model", "llama-3.1-8b", "--workload", "chat-8k", "--tp", "2", "--batch", "16"]
 
 
@@ -72,12 +74,7 @@ def numbers(page):
 
 def move(page, steps):
     """Move the slider of HBM bandwidth as a hand does."""
-    page.eval_on_selector(
-        SLIDER,
-        """(node, steps) => { node.value = Number(node.value) + steps;
-        node.dispatchEvent(new Event('input', { bubbles: true })); }""",
-        steps,
-    )
+    page.eval_on_selector(SLIDER, MOVE, steps)
     settle(page)
 
 
@@ -163,8 +160,7 @@ def test_two_browsers_ask_their_own_questions(window, person, whatif):
     one = window("?chip=h100_sxm&model=llama-3.1-8b")
     two = window("?chip=b200_sxm&model=llama-3.1-8b&batch=64", of=person())
     for page in (one, two):
-        page.eval_on_selector(SLIDER, "(node) => { node.value = 260; "
-                              "node.dispatchEvent(new Event('input', { bubbles: true })); }")  # fmt: skip
+        page.eval_on_selector(SLIDER, MOVE, 60)  # both are under way at once
     for page, chip in ((one, "h100_sxm"), (two, "b200_sxm")):
         settle(page)
         assert words(page)[0] == chip

@@ -129,7 +129,7 @@ def test_a_bug_is_told_without_a_traceback(monkeypatch, capfd):
     page = Page(None, None, "", frozenset())  # type: ignore[arg-type]
     answer = page.quick({"n": 3, "query": "chip=x"})
     assert "inside dse" in str(answer[5])
-    assert answer[-1] == {"n": 3, "ok": False}
+    assert answer[-1] == {"n": 3, "ok": False, "words": {}}
     assert "AttributeError" in capfd.readouterr().err
 
 

@@ -72,7 +72,12 @@
       state.rest = setTimeout(rested, REST_MS);
     });
     document.body.classList.toggle("wrong", !data.ok);
-    if (!data.ok) { state.settled = state.n; return data.n; }
+    if (!data.ok) {
+      state.settled = state.n;
+      showPicked(data.words);
+      return data.n;
+    }
+    document.body.classList.remove("blank");
     state.controls = data;
     if (data.panel) { state.panel = data.shown; buildPanel(data.panel); }
     if (!state.waiting) {
@@ -108,14 +113,18 @@
 
   // --- controls -------------------------------------------------------------------------------
 
-  function showControls(data) {
+  function showPicked(words) {
     for (const name of ["chip", "model", "workload", "fidelity"]) {
-      const select = find(name), value = data.words[name] || (name === "fidelity" ? "" : select.value);
+      const select = find(name), value = words[name] || (name === "fidelity" ? "" : select.value);
       if (![...select.options].some((option) => option.value === value)) {
         select.append(make("option", { value: value }, value));
       }
       select.value = value;
     }
+  }
+
+  function showControls(data) {
+    showPicked(data.words);
     for (const [name] of FIELDS) {
       const field = find("field-" + name);
       if (document.activeElement !== field) field.value = data.words[name] || "";
@@ -250,7 +259,7 @@
     const text = written(row.spec, value);
     row.node.classList.toggle("set", isSet);
     row.undo.hidden = !isSet;
-    row.node.classList.toggle("followed", !isSet && value !== row.spec.value);
+    row.node.classList.toggle("followed", !isSet && value !== row.spec.value && row.spec.path !== "batch");
     if (!row.editing) row.box.value = text;
     if (!row.slider) return;
     if (document.activeElement !== row.slider) {
@@ -390,6 +399,7 @@
 
   function start() {
     if (!find("knobs") || !find("theme")) { setTimeout(start, 20); return; }
+    document.body.classList.add("blank");
     buildDeployment();
     listen();
     paint(window.matchMedia("(prefers-color-scheme: dark)").matches, false);
