@@ -67,6 +67,7 @@ class Server:
             problem = f"port {port} cannot be opened: in use or not allowed; 0 takes a free one"
             raise SpecError("--port", [problem]) from error
         self.port = self._server.server_port
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         protect(app.server, self.port, app.csp_hashes())
 
     @property
@@ -81,9 +82,10 @@ class Server:
 
     def start(self) -> None:
         """Serve in a thread of this process, for tests."""
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._thread.start()
 
     def stop(self) -> None:
-        """End what `start` began."""
-        self._server.shutdown()
+        """End what `start` began, and give the port back."""
+        if self._thread.is_alive():
+            self._server.shutdown()
         self._server.server_close()

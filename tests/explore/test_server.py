@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import sys
 
 import pytest
 
@@ -141,3 +142,19 @@ def test_a_port_in_use_is_answered(server):
 def test_the_verb_refuses_what_it_cannot_read(capsys):
     assert main(["explore", "h100_sxn", "--no-open"]) == 2
     assert "did you mean h100_sxm" in capsys.readouterr().err
+
+
+def test_a_chip_of_ones_own_file_is_opened_where_the_command_line_named_it(tmp_path, ask):
+    file = tmp_path / "mine.toml"
+    file.write_text('base = "h100_sxm"\nname = "Mine"\n', "utf-8")
+    words = {"model": "llama-3.1-8b", "tp": "2"}
+    made = server_of(Point(str(file), **words), 0)
+    made.stop()
+    assert "is not one of the chips" in json.dumps(ask(f"chip={file}")["message"])
+
+
+def test_without_dash_the_verb_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "dash", None)
+    monkeypatch.delitem(sys.modules, "dse.explore.app")
+    assert main(["explore", "--no-open"]) == 5
+    assert "pip install 'dse[explore]'" in capsys.readouterr().err
