@@ -172,7 +172,8 @@ def names_down(curves: Sequence[tuple[str, Sequence[Mapping[str, Any]]]], colour
         at = steep[min(2, len(steep) - 1)]
         yield {"x": math.log10(at["user_tokens_per_s"]), "text": name, "showarrow": False,
                "y": math.log10(at["system_tokens_per_s_per_w"]), "textangle": 82,
-               "xshift": 11 if index else -11, "font": {"size": 12, "color": colour}}  # fmt: skip
+               "xshift": 10 if index else -11, "yshift": -8,
+               "font": {"size": 11.5, "color": colour}}  # fmt: skip
 
 
 def axis(title: str, dark: bool, **more: Any) -> dict[str, Any]:
