@@ -10,7 +10,7 @@ import numpy as np
 
 from dse.search.polish import Aims
 
-TRADE = 0.02  # weight of the goals that an aim does not maximize: breaks ties
+TRADE = 0.002  # weight of the goals that an aim does not maximize: breaks ties, sells no percent
 NEAREST = 4  # neighbors on the front that a gap may reach to
 DRAWN = 8  # gaps drawn for each that is aimed at
 

@@ -1,8 +1,15 @@
 """Sequential linear programs: designs that are already good, brought onto the corner they are near.
 
 Optima of rooflines sit where limits and lanes meet. There first-order steps zigzag, while a linear
-program over a small box goes to the corner at once. All designs of a batch share each round.
+program over a small box goes to the corner at once. Each program keeps the tangents of the last
+few places besides those of the current one: goals and limits are nearly convex in the logarithms of
+the knobs, so an old tangent still says what lies behind a kink, which the new one does not see
+(a bundle method with a trust region; Kelley, J. SIAM 8(4), 1960). All designs of a batch share
+each round.
 """
+
+from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +19,29 @@ from dse.search.polish import PENALTY, SAFETY, Aims, Polisher
 ROUNDS = 6
 RADIUS = 0.05  # of the unit cube, at first
 FAR_OFF = 1e3  # what an undefined logarithm or slope is taken for
-GROW, SHRINK = 1.5, 0.35
-SMOOTHEST, SHARPEST = 24.0, 384.0  # exponents of the p-norm that slopes are taken at
+GROW, SHRINK = 1.5, 0.5
+REMEMBERED = 4  # places whose tangents a program holds
+EXPONENT = 384.0  # of the p-norm that slopes are taken at: the lane that binds, and hardly another
+ROOM = 5.0  # natural logarithm: how far the worth of a design may move in a program
+
+
+class _Tangents(NamedTuple):
+    """Losses and limits of designs as affine forms of a place, ``[design, row, ...]``."""
+
+    at: np.ndarray  # [design, axis]
+    loss: np.ndarray  # [design], weighted goals with the sign turned
+    loss_slopes: np.ndarray  # [design, axis]
+    used: np.ndarray  # [design, row], limits and levels; above zero where broken
+    used_slopes: np.ndarray  # [design, row, axis]
+
+    def rows(self, origin: np.ndarray):
+        """Rows of programs in ``(step from the origin, loss)``: coefficients and right sides."""
+        moved = origin - self.at
+        loss = self.loss + (self.loss_slopes * moved).sum(axis=1)
+        used = self.used + np.einsum("dra,da->dr", self.used_slopes, moved)
+        above = np.concatenate([self.loss_slopes, -np.ones((len(loss), 1))], axis=1)[:, None]
+        within = np.concatenate([self.used_slopes, np.zeros((*used.shape, 1))], axis=2)
+        return np.concatenate([above, within], axis=1), np.concatenate([-loss[:, None], -used], 1)
 
 
 def refined(polisher: Polisher, shares: np.ndarray, points: np.ndarray, aims: Aims,
@@ -24,12 +52,12 @@ def refined(polisher: Polisher, shares: np.ndarray, points: np.ndarray, aims: Ai
         shares ``[design, axis]`` and merits ``[design]`` under hard maxima.
     """
     radius = np.full(len(points), RADIUS)
-    best = shares.copy()
+    best, tried = shares.copy(), shares
     merit = merits(polisher.values(best, points), aims)
+    seen: deque[_Tangents] = deque(maxlen=REMEMBERED)
     for _ in range(rounds):
-        # A p-norm bends within 1 / exponent of a kink: the box should see about that far.
-        exponent = float(np.clip(0.5 / np.median(radius), SMOOTHEST, SHARPEST))
-        tried = np.clip(best + _step(polisher, best, points, aims, radius, exponent), 0, 1)
+        seen.append(_tangents(polisher, tried, points, aims))
+        tried = np.clip(best + _step(polisher, seen, best, merit, radius), 0, 1)
         worth = merits(polisher.values(tried, points), aims)
         better = worth > merit
         best[better], merit[better] = tried[better], worth[better]
@@ -37,23 +65,34 @@ def refined(polisher: Polisher, shares: np.ndarray, points: np.ndarray, aims: Ai
     return best, merit
 
 
-def _step(polisher: Polisher, shares, points, aims: Aims, radius, exponent) -> np.ndarray:
-    values, slopes = polisher.linearized(shares, points, exponent)
-    values, slopes = np.nan_to_num(values, posinf=FAR_OFF, neginf=-FAR_OFF), np.nan_to_num(slopes)
-    slopes = np.clip(slopes, -FAR_OFF, FAR_OFF)
-    goals = len(aims.weights)
-    weights, levels = aims.weights.T, aims.levels.T
+def _tangents(polisher: Polisher, shares, points, aims: Aims) -> _Tangents:
+    values, slopes = polisher.linearized(shares, points, EXPONENT)
+    values = np.nan_to_num(values, posinf=FAR_OFF, neginf=-FAR_OFF)
+    slopes = np.clip(np.nan_to_num(slopes), -FAR_OFF, FAR_OFF)
+    goals, weights, levels = len(aims.weights), aims.weights.T, aims.levels.T
+    # Levels are limits too; a free one is a row that nothing touches.
     free = np.isneginf(levels)
-    # Rows: limits, and levels as limits; a free level is a row that nothing touches.
-    rows = np.concatenate([slopes[:, goals:], -slopes[:, :goals] * ~free[..., None]], axis=1)
     short = np.where(free, -1.0, np.where(free, 0.0, levels) - values[:, :goals])
     used = np.concatenate([values[:, goals:] + SAFETY / 4, short], axis=1)
-    cost = -np.einsum("dg,dga->da", weights, slopes[:, :goals])
+    lost = -slopes[:, :goals] * ~free[..., None]
+    return _Tangents(shares, -(weights * values[:, :goals]).sum(axis=1),
+                     -np.einsum("dg,dga->da", weights, slopes[:, :goals]),
+                     used, np.concatenate([slopes[:, goals:], lost], axis=1))  # fmt: skip
+
+
+def _step(polisher: Polisher, seen: deque[_Tangents], best, merit, radius) -> np.ndarray:
+    """The least loss above all tangents of it, over a box around the best place of each design."""
+    rows, limits = zip(*(tangents.rows(best) for tangents in seen), strict=True)
     # Few whole numbers stay: over a small box they do not move, whatever their slope promises.
     axes = polisher.evaluator.family.axes
     reach = np.where([axis.is_coarse or axis.is_radix for axis in axes], 0.0, radius[:, None])
-    low, high = np.maximum(-reach, -shares) - 1e-9, np.minimum(reach, 1 - shares) + 1e-9
-    return minimize(cost, rows, -used, low, high, PENALTY).x
+    low, high = np.maximum(-reach, -best) - 1e-9, np.minimum(reach, 1 - best) + 1e-9
+    low = np.concatenate([low, -merit[:, None] - ROOM], axis=1)
+    high = np.concatenate([high, -merit[:, None] + ROOM], axis=1)
+    cost = np.zeros_like(low)
+    cost[:, -1] = 1.0
+    rows, limits = np.concatenate(rows, axis=1), np.concatenate(limits, axis=1)
+    return minimize(cost, rows, limits, low, high, PENALTY).x[:, :-1]
 
 
 def merits(values: np.ndarray, aims: Aims) -> np.ndarray:

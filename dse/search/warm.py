@@ -18,7 +18,7 @@ import numpy as np
 from dse.search.aims import Aim, ends, into_gaps, level_aim, spread, together
 from dse.search.archive import Archive, Row, nondominated
 from dse.search.batch import TOLERANCE, Evaluator, Outcome, Some
-from dse.search.polish import FAR, NEAR, PENALTY, Aims, Pace, Polisher
+from dse.search.polish import FAR, PENALTY, Aims, Pace, Polisher
 from dse.search.refine import refined
 from dse.search.settings import Settings
 
@@ -26,13 +26,27 @@ STARTS = 24  # random designs of each family
 LEVELS = 20  # first aims, over the whole range
 GAPS = 48  # later aims, laid into the gaps of the front
 ROUNDS = 6
-REFINEMENTS = (4, 8)  # linear programs for each design swept, in the first and in later rounds
+REFINEMENTS = (6, 12)  # linear programs for each design swept, in the first and in later rounds
 DEPLOYMENTS, NEIGHBORS = 3, 2  # tried for each aim: best ones, and neighbors of those on the front
-AT_ENDS = 4  # times as many for the ends of the front, which its hypervolume hangs on
+AT_ENDS = 4  # times as many kept for the ends of the front, which its hypervolume hangs on
+TRIED_AT_ENDS = (96, 48, 12)  # deployments tried there in the first, second and later rounds
+REDRAWN_AT_ENDS = 3  # copies there with a whole number drawn anew; elsewhere one
 HOPELESS = 0.25  # natural logarithm: a family so far behind the front is left out of an aim
-FORGIVEN = 0.5  # natural logarithm, more than that after the first round
+FORGIVEN = 0.15  # natural logarithm, more than that after the first round
 SHORTLIST = 1.5  # natural logarithm: deployments further behind, at every aim, are swept no more
 LN10 = np.log(10.0)
+
+
+class Walk(NamedTuple):
+    """A polish of many, after which the best deployments of each aim go on."""
+
+    pace: Pace
+    kept: int  # deployments of each aim
+    behind: float  # natural logarithm: what is further behind the front goes no further
+
+
+FIRST = (Walk(Pace(20, 0.1), 3, np.inf), Walk(Pace(60, 0.05), 1, np.inf))
+LATER = (Walk(Pace(24, 0.03), 2, 0.3), Walk(Pace(60, 0.02), 1, 0.05))
 
 
 class Sweep(NamedTuple):
@@ -146,31 +160,31 @@ class _Branch:
         self.points, self.swept = self.points[kept], self.swept.of(points=kept)
         self._some = self.evaluator.some(self.points)
 
-    def candidates(self, aim: Aim, front_merit: float, nearby: list[Row], rng):
+    def candidates(self, aim: Aim, tried: int, front_merit: float, nearby: list[Row], rng):
         """(shares, points) to polish for an aim; none where the family is hopeless for it."""
         merits = self.swept.merits(aim)
         best = merits.max(axis=0)
         if best.max() < front_merit - HOPELESS:
             return np.empty((0, self.swept.shares.shape[1])), np.empty(0, int)
-        factor = AT_ENDS if aim.is_end else 1
-        count = min(DEPLOYMENTS * factor, len(best))
+        count = min(tried, len(best))
         top = np.argpartition(-best, count - 1)[:count]
         shares, points = [self.swept.shares[merits[:, top].argmax(axis=0)]], [self.points[top]]
         for row in nearby:
             around = self.evaluator.grid.choices.neighbors(row.point)
-            picked = rng.permutation(around)[: NEIGHBORS * factor]
+            picked = around if aim.is_end else rng.permutation(around)[:NEIGHBORS]
             shares.append(np.repeat([row.values], len(picked), axis=0))
             points.append(picked)
         shares, both = np.concatenate(shares), np.concatenate(points).astype(int)
-        redrawn, wider = self._redrawn(shares, rng), self._with_peers(shares, both, rng)
-        return np.concatenate([shares, redrawn, wider]), np.concatenate(
-            [both, both[: len(redrawn)], both[: len(wider)]]
+        copies = [self._redrawn(shares, rng) for _ in range(REDRAWN_AT_ENDS if aim.is_end else 1)]
+        copies.append(self._with_peers(shares, both, rng))
+        return np.concatenate([shares, *copies]), np.concatenate(
+            [both, *(both[: len(copy)] for copy in copies)]
         )
 
     def _redrawn(self, shares: np.ndarray, rng) -> np.ndarray:
-        """Copies with one whole-number knob drawn anew: slopes do not see past its next step."""
+        """Copies with a knob of few whole numbers drawn anew: slopes do not see past one step."""
         axes = self.evaluator.family.axes
-        whole = np.flatnonzero([axis.whole and not axis.is_radix for axis in axes])
+        whole = np.flatnonzero([axis.is_coarse for axis in axes])
         if not len(whole):
             return shares[:0]
         copies = shares.copy()
@@ -243,22 +257,34 @@ class Warm:
     def _round(self, name: str, branch: _Branch, aims: list[Aim], number: int) -> None:
         shares, points, of_aim = [], [], []
         for index, aim in enumerate(aims):
-            found = branch.candidates(aim, self._front_merit(aim, number), self._nearby(name, aim),
-                                      self._rng)  # fmt: skip
+            tried = TRIED_AT_ENDS[min(number, 2)] if aim.is_end else DEPLOYMENTS
+            found = branch.candidates(aim, tried, self._front_merit(aim, number),
+                                      self._nearby(name, aim), self._rng)  # fmt: skip
             shares.append(found[0])
             points.append(found[1])
             of_aim += [index] * len(found[1])
         if not of_aim:
             return
-        each = together([aims[i] for i in of_aim])
-        pace = FAR if number == 0 else NEAR
-        polished = branch.polisher(np.concatenate(shares), np.concatenate(points), each, pace)
-        self.evaluations += polished.evaluations
+        moved = self._walked(branch, aims, number, np.concatenate(shares), np.concatenate(points),
+                             np.array(of_aim))  # fmt: skip
+        if len(moved):
+            self._keep(name, self._sweep(branch, moved), fresh=number == 0)
+
+    def _walked(self, branch: _Branch, aims: list[Aim], number: int, shares, points, groups):
+        """Shares of the best of each aim, after walks that fewer and fewer go."""
+        fronts = np.array([self._front_merit(aim, number) for aim in aims])
         wanted = np.array([AT_ENDS if aim.is_end else 1 for aim in aims])
-        best = _best_of_each(np.array(of_aim), np.concatenate(points), polished.merit, wanted)
-        shares, _ = refined(branch.polisher, polished.shares[best], np.concatenate(points)[best],
-                            each.of(best), REFINEMENTS[number > 0])  # fmt: skip
-        self._keep(name, self._sweep(branch, shares), fresh=number == 0)
+        each = together([aims[i] for i in groups])
+        for pace, kept, behind in LATER if number else FIRST:
+            polished = branch.polisher(shares, points, each, pace)
+            self.evaluations += polished.evaluations
+            best = _best_of_each(groups, points, polished.merit, wanted * kept)
+            best = best[polished.merit[best] > fronts[groups[best]] - behind]
+            if not len(best):
+                return shares[:0]
+            shares, each = polished.shares[best], each.of(best)
+            points, groups = points[best], groups[best]
+        return refined(branch.polisher, shares, points, each, REFINEMENTS[number > 0])[0]
 
     def _keep(self, name: str, swept: Sweep, fresh: bool = True) -> None:
         """Let what was swept compete, and sweep on with it and with what the front still holds."""
