@@ -69,7 +69,7 @@ class _State(NamedTuple):
     @classmethod
     def inside(cls, rows, limits, low, high, penalty: float) -> "_State":
         x = 0.5 * (low + high)
-        broken = np.einsum("prv,pv->pr", rows, x) - limits
+        broken = _times(rows, x) - limits
         elastic = np.maximum(broken, 0.0) + 1.0
         slacks = (elastic - broken, elastic, x - low, high - x)
         half = np.full_like(broken, 0.5 * penalty)
@@ -114,14 +114,15 @@ def _newton(state: _State, cost, rows, limits, bounds, penalty: float):
     y, w, z_low, z_high = state.duals
     d_row, d_el = y / s_row, w / s_el
     together = d_row * d_el / (d_row + d_el)  # a row and its elastic part in series
-    matrix = np.einsum("prv,pr,prk->pvk", rows, together, rows)
+    across = np.swapaxes(rows, 1, 2)
+    matrix = (across * together[:, None]) @ rows
     diagonal = z_low / s_low + z_high / s_high
     index = np.arange(matrix.shape[1])
     matrix[:, index, index] += diagonal + 1e-12 * diagonal.max(axis=1, keepdims=True)
     # Residuals: stationarity in x and in the elastic parts, then the definition of each slack.
-    in_x = cost + np.einsum("prv,pr->pv", rows, y) - z_low + z_high
+    in_x = cost + _times(across, y) - z_low + z_high
     in_el = penalty - y - w
-    off = (np.einsum("prv,pv->pr", rows, state.x) - state.elastic + s_row - limits,
+    off = (_times(rows, state.x) - state.elastic + s_row - limits,
            s_el - state.elastic, s_low - (state.x - low), s_high - (high - state.x))  # fmt: skip
 
     def solve(center, affine: _State | None) -> _State:
@@ -137,9 +138,9 @@ def _newton(state: _State, cost, rows, limits, bounds, penalty: float):
         k_high = z_high / s_high * off[3] - comp[3] / s_high
         rest_el = -in_el + k_row + k_el  # (d_row + d_el) de = d_row rows dx + rest_el
         right = -in_x + k_low - k_high
-        right -= np.einsum("prv,pr->pv", rows, k_row - d_row * rest_el / (d_row + d_el))
+        right -= _times(across, k_row - d_row * rest_el / (d_row + d_el))
         dx = np.linalg.solve(matrix, right[..., None])[..., 0]
-        along = np.einsum("prv,pv->pr", rows, dx)
+        along = _times(rows, dx)
         de = (d_row * along + rest_el) / (d_row + d_el)
         slacks = (-along + de - off[0], de - off[1], dx - off[2], -dx - off[3])
         duals = (d_row * (along - de) + k_row, -d_el * de + k_el,
@@ -147,3 +148,8 @@ def _newton(state: _State, cost, rows, limits, bounds, penalty: float):
         return _State(dx, de, slacks, duals)
 
     return solve
+
+
+def _times(matrices, vectors) -> np.ndarray:
+    """A product for each problem."""
+    return (matrices @ vectors[..., None])[..., 0]

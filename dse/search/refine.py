@@ -22,6 +22,7 @@ FAR_OFF = 1e3  # what an undefined logarithm or slope is taken for
 GROW, SHRINK = 1.5, 0.5
 REMEMBERED = 4  # places whose tangents a program holds
 EXPONENT = 384.0  # of the p-norm that slopes are taken at: the lane that binds, and hardly another
+BINDING = 36  # rows of a program, those that may be broken the furthest
 ROOM = 5.0  # natural logarithm: how far the worth of a design may move in a program
 
 
@@ -92,6 +93,11 @@ def _step(polisher: Polisher, seen: deque[_Tangents], best, merit, radius) -> np
     cost = np.zeros_like(low)
     cost[:, -1] = 1.0
     rows, limits = np.concatenate(rows, axis=1), np.concatenate(limits, axis=1)
+    # Most rows cannot bind in so small a box.
+    most = (np.maximum(rows * low[:, None], rows * high[:, None])).sum(axis=2) - limits
+    kept = np.argsort(-most, axis=1, kind="stable")[:, :BINDING]
+    rows = np.take_along_axis(rows, kept[..., None], axis=1)
+    limits = np.take_along_axis(limits, kept, axis=1)
     return minimize(cost, rows, limits, low, high, PENALTY).x[:, :-1]
 
 
