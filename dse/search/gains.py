@@ -43,7 +43,7 @@ def gains(run: Run) -> dict[str, Any]:
     evaluators = batch.evaluators(settings)
     alone = families_alone(run, settings, evaluators)
     ours = front["designs"]
-    baselines = [*_compared(front), *_conventional(settings, alone)]
+    baselines = [*compared(front), *conventional(settings, alone)]
     return {
         "schema": SCHEMA,
         "run": run.name,
@@ -91,7 +91,8 @@ def families_alone(run: Run, settings: Settings, evaluators) -> dict[str, list[d
     return found
 
 
-def _compared(front: dict[str, Any]) -> list[dict[str, Any]]:
+def compared(front: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every chip that a run is compared with, and its operating points."""
     return [
         {"name": curve["chip"], "title": f"{curve['chips_in_domain']:g} x {curve['title']}",
          "searched": False, "points": curve["points"]}
@@ -99,7 +100,7 @@ def _compared(front: dict[str, Any]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _conventional(settings: Settings, alone) -> list[dict[str, Any]]:
+def conventional(settings: Settings, alone) -> list[dict[str, Any]]:
     """The conventional arm: the same search on standard memory and links."""
     names = settings.conventional_families
     points = [design for name in names for design in alone[name]]

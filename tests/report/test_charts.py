@@ -94,6 +94,20 @@ def placement():
 
 
 @pytest.fixture(scope="module")
+def saved():
+    """Two arms at a speed, one of which does not serve it."""
+    loads = [{"share": share, "users": 64 * share, "j_per_token": 0.1 / share,
+              "user_tokens_per_s": 400.0, "power_w": 900.0} for share in (1.0, 0.1)]  # fmt: skip
+    lean = {"j_per_token": 0.1, "users_in_flight": 64.0, "at_load": loads}
+    arms = [{"title": "this run", "leanest": lean, "fastest": 900.0, "energy_ratio": 1.0},
+            {"title": "8 x NVIDIA H100 SXM", "leanest": None, "fastest": 90.0,
+             "energy_ratio": None}]  # fmt: skip
+    return {"run": "tiny", "model_title": "Llama", "workload_title": "Chat", "fidelity": "sol",
+            "power_scope": "system", "constraints": {}, "seed": 1, "trials": 9,
+            "user_tokens_per_s": 300.0, "loads": [1.0, 0.1], "arms": arms}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
 def drawn(request):
     """What each kind of chart draws, by the ``OF`` of its module."""
     front, named = request.getfixturevalue("front"), request.getfixturevalue
@@ -102,7 +116,7 @@ def drawn(request):
         "sweep": named("sweep"),
         "compare": named("compare"), "gains": named("gains"), "history": named("history"),
         "explain": named("explained"), "sensitivity": named("sensed"),
-        "whatif": named("changed"), "fronts": named("placement"),
+        "whatif": named("changed"), "fronts": named("placement"), "savings": named("saved"),
     }  # fmt: skip
 
 
