@@ -51,12 +51,14 @@ def _ops(question: Question, fidelity: str) -> dict[str, Any]:
     """The op table, what it is laid against, and through how many layers a token goes."""
     from dse.estimate.evaluate import prepared
     from dse.estimate.output import number
+    from dse.report.links import link_rows
     from dse.report.ops import op_rows, rates
 
     given = prepared(question.chip, question.model, question.workload, question.choices)
     rows = [_finite(row, number) for row in op_rows(*given, fidelity)]
     layers = sum(float(group.layers) for group in question.model.spec.groups)
-    return {"layers": layers, "ops": rows, "rates": _finite(rates(*given), number)}
+    links = [_finite(row, number) for row in link_rows(given[0])]
+    return {"layers": layers, "ops": rows, "rates": _finite(rates(*given), number), "links": links}
 
 
 def _finite(node: Any, number: Any) -> Any:

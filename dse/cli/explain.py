@@ -63,7 +63,7 @@ def _described(found: Mapping[str, Any]) -> list[str]:
 
 
 def _explained(question: Question, result: Mapping[str, Any]) -> Iterator[Any]:
-    from dse.report import tables
+    from dse.report import links, tables
 
     parts = [
         *opening(question, result),
@@ -71,6 +71,7 @@ def _explained(question: Question, result: Mapping[str, Any]) -> Iterator[Any]:
         tables.ops(result),
         tables.energy_scopes(result),
         tables.critical_path(result, result["layers"]),
+        links.table(result),
         tables.named("Bytes per step, whole replica", result["bytes_per_step"], "byte"),
         tables.capacity(result),
         tables.limits(result, most=None),
@@ -79,7 +80,7 @@ def _explained(question: Question, result: Mapping[str, Any]) -> Iterator[Any]:
     ]
     if result["extrapolated"]:
         parts.append(tables.extrapolated(result))
-    yield from tables.blank([*parts, _definitions()])
+    yield from tables.blank([*(part for part in parts if part is not None), _definitions()])
 
 
 def _definitions() -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from dse.notebook import html
-from dse.report import fronts, placement, tables, versus
+from dse.report import fronts, links, placement, tables, versus
 from dse.report import sensitivity as sensitivities
 from dse.report import sweep as sweeps
 from dse.report import whatif as whatifs
@@ -82,6 +82,7 @@ def point(found: Mapping[str, Any]) -> Iterator[Any]:
     yield from (tables.verdict(found), html.bars(found), tables.critical_path(found),
                 tables.capacity(found), tables.limits(found))  # fmt: skip
     if "ops" in found:
+        yield links.table(dict(found))
         yield tables.ops(found)
 
 

@@ -194,13 +194,14 @@ def critical_path(result: Mapping[str, Any], layers: float | None = None) -> Tab
     """What a token waits for, in turn; with ``layers``, nanoseconds per layer."""
     stages = [s for s in result["critical_path"] if s["seconds"] or s["seconds"] is None]
     whole = sum(s["seconds"] or 0.0 for s in stages)
-    columns = ["stage", "count", "time", "share"] + (["ns per layer"] if layers else [])
+    columns = ["stage", "count", "time", "share"] + (["ns each", "ns per layer"] if layers else [])
     rows = []
-    for stage in stages:
+    for stage in sorted(stages, key=lambda stage: -(stage["seconds"] or 0.0)):
         row = [stage["stage"], count(stage["count"]), quantity(stage["seconds"], "second"),
                share(stage["seconds"], whole)]  # fmt: skip
         if layers:
-            row.append(f"{(stage['seconds'] or 0.0) / layers * 1e9:,.0f}")
+            seconds, times = stage["seconds"] or 0.0, stage["count"] or 1.0
+            row += [f"{seconds / times * 1e9:,.1f}", f"{seconds / layers * 1e9:,.0f}"]
         rows.append(row)
     return table("Critical path of one token", columns, rows)
 

@@ -61,12 +61,21 @@ def _stage(name: str, link: LinkDomain, replica_chips: Scalar, lane: Scalar):
         return link.latency_s, None
     if link.pitch_m is None or link.rack_m is None or link.rack_chips is None:
         raise SpecError(f"link.{name}", [f"link.{name}: state latency, or pitch, rack, rack_chips"])
-    t = link.technology
     reach = jnp.maximum(link.pitch_m, link.rack_m * replica_chips / link.rack_chips)
-    fec = t.fec_s * smooth.above(lane, t.fec_free_bytes_per_s) / t.fec_span_bytes_per_s
-    switch = t.switch_latency_s if link.topology == "switch" else 0.0
-    wire = t.flight_s_per_m * reach
-    return 2 * t.phy_latency_s + fec + wire + t.synchronization_s + switch, reach
+    return sum(latency_parts(link, reach, lane).values()), reach
+
+
+def latency_parts(link: LinkDomain, reach_m: Scalar, lane: Scalar) -> dict[str, Scalar]:
+    """What a stage of the latency law takes time for, in seconds; ``lane`` in bytes per second."""
+    t = link.technology
+    return {
+        "phy": 2 * t.phy_latency_s,
+        "error_correction": t.fec_s * smooth.above(lane, t.fec_free_bytes_per_s)
+        / t.fec_span_bytes_per_s,
+        "flight": t.flight_s_per_m * reach_m,
+        "synchronization": t.synchronization_s,
+        "switch": t.switch_latency_s if link.topology == "switch" else 0.0,
+    }  # fmt: skip
 
 
 def _switched(participants: Scalar, radix: Scalar | None) -> Scalar:

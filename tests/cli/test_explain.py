@@ -51,3 +51,21 @@ def test_an_unknown_word_exits_2_with_the_nearest(dse, word, said):
     answer = dse("explain", word)
     assert answer.code == 2
     assert said in answer.err
+
+
+def test_the_price_of_links_stands_beside_what_a_stage_takes(dse):
+    design = ("reticle_n3_stacked", "--model", "llama-3.1-8b", "--tp", "4")
+    (link,) = dse("explain", *design, "--json").json["links"]
+    assert sum(link["parts_s"].values()) == pytest.approx(link["stage_s"])
+    assert link["parts_s"]["phy"] == pytest.approx(60e-9)  # two of long reach
+    assert link["parts_s"]["error_correction"] == 0  # lanes slow enough
+    assert link["edge_mm"] > 0
+    faster = (*design, "--set", "lane_rate=112Gb/s", "--json")
+    (changed,) = dse("explain", *faster).json["links"]
+    assert changed["parts_s"]["error_correction"] > 0
+    assert changed["bytes_per_s"] == pytest.approx(3.5 * link["bytes_per_s"])
+    shown = " ".join(dse("explain", *design).out.split())
+    assert "Price of the links, one chip" in shown
+    assert "phy 60" in shown
+    shipped = dse("explain", "h100_sxm", "--model", "llama-3.1-8b").out
+    assert "as its spec states" in shipped

@@ -32,6 +32,7 @@ def figure(found: dict[str, Any], dark: bool = False):
     plot.update_yaxes(**theme.axis("energy per output token", dark) | {
         "type": "log", "tickvals": marks, "range": _range(low, high),
         "ticktext": [units.show(value, "joule", 1) for value in marks]})  # fmt: skip
+    plot.update_yaxes(title_standoff=18)
     for index, arm in enumerate(drawn):
         plot.add_annotation(**_name(arm, index, dark))
     return plot
