@@ -127,11 +127,12 @@ def fit_of(chip: load.Loaded) -> StyleFit:
         found = facts.get("fit") if isinstance(facts, dict) else None
         if not found:
             continue
-        paths = {name: _path(name, host) for name in found["constants"]}
+        places = {name: _path(name, host) for name in found["constants"]}
+        paths = {name: path for name, path in places.items() if path}
         pairs = [(paths[a], paths[b], float(r)) for a, b, r in found.get("correlations", ())
-                 if paths.get(a) and paths.get(b)]  # fmt: skip
+                 if a in paths and b in paths]  # fmt: skip
         which = "left_over" if _is_seen(chip, facts) else "left_over_elsewhere"
-        return StyleFit(frozenset(p for p in paths.values() if p), tuple(pairs),
+        return StyleFit(frozenset(paths.values()), tuple(pairs),
                         tuple(found.get(which, found.get("left_over", {})).items()))  # fmt: skip
     return StyleFit()
 
