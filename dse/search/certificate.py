@@ -8,6 +8,10 @@ designs already found make it a linear one whose value is a bound, for any price
 Prices from one deployment exclude most others at once; those left get linear programs of their
 own, then further tangents where these end (Kelley's cutting planes), until they are excluded or
 closed.
+
+Where a front is steep, a design a percent slower may spend half the energy, and a bound at an equal
+speed says little. So levels are also asked for both goals at once: by how much can a design be
+better in each? The goal is then the larger of the two logarithms, which is convex too.
 """
 
 from typing import NamedTuple
@@ -35,9 +39,13 @@ class Level(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """The least log J/token that any design of a family can have at a level."""
+    """The least value that any design of a family can have at a level.
 
-    log_joules: float
+    Of energy: log J/token. Of both goals: the larger of log J/token and log time per token, each
+    less what was found; below zero where something may be better in both.
+    """
+
+    least: float
     point: int  # of the deployment grid, where that is
     prices: np.ndarray  # of limits there, percent of J/token per percent
     opened: int  # deployments that prices alone did not exclude
@@ -46,10 +54,11 @@ class Bound(NamedTuple):
 
 
 class _Cuts(NamedTuple):
-    """Tangents as affine forms of the variables, of J/token and then of each limit."""
+    """Tangents as affine forms of the variables, of each goal and then of each limit."""
 
     constants: np.ndarray  # [deployment, cut, output]
     slopes: np.ndarray  # [deployment, cut, output, variable]
+    goals: int = 1  # of the outputs; the largest is to be small
 
     @classmethod
     def at(cls, places: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> "_Cuts":
@@ -62,16 +71,30 @@ class _Cuts(NamedTuple):
         return cls(values - np.einsum("pkov,pkv->pko", slopes, places), slopes)
 
     def of(self, rows) -> "_Cuts":
-        return _Cuts(self.constants[rows], self.slopes[rows])
+        return _Cuts(self.constants[rows], self.slopes[rows], self.goals)
 
     def joined(self, other: "_Cuts") -> "_Cuts":
         return _Cuts(
             np.concatenate([self.constants, other.constants], axis=1)[:, -MOST_CUTS:],
             np.concatenate([self.slopes, other.slopes], axis=1)[:, -MOST_CUTS:],
+            self.goals,
         )
 
+    def of_both(self, level: Level) -> "_Cuts":
+        """J/token and time per token less what was found, as two goals."""
+        energy = self.constants[:, :, :1] - level.log_joules
+        pace = np.zeros_like(self.slopes[:, :, :1])
+        pace[..., -1] = 1.0
+        return _Cuts(
+            np.concatenate([energy, np.full_like(energy, level.log_speed),
+                            self.constants[:, :, 1:]], axis=2),
+            np.concatenate([self.slopes[:, :, :1], pace, self.slopes[:, :, 1:]], axis=2),
+            2,
+        )  # fmt: skip
 
-def bound(form: ConvexForm, cell, points: np.ndarray, places: np.ndarray, level: Level) -> Bound:
+
+def bound(form: ConvexForm, cell, points: np.ndarray, places: np.ndarray, level: Level,
+          both: bool = False) -> Bound:  # fmt: skip
     """Bound deployments of one family in one cell, at one level.
 
     Args:
@@ -80,12 +103,18 @@ def bound(form: ConvexForm, cell, points: np.ndarray, places: np.ndarray, level:
         points: deployments, of the family's grid.
         places: knobs to take tangents at, natural logarithms, ``[place, knob]``.
         level: speed, and the joules to beat.
+        both: bound the gain in both goals at once, not that of energy alone.
     """
     low = np.append(form.low, SLOWEST)
     high = np.append(form.high, -level.log_speed)
-    cuts = _tangents(form, cell, points, places, high[-1])
-    best, prices = _by_teachers(cuts, low, high, level)
-    left = np.flatnonzero(best < level.log_joules - TOLERANCE)
+    target = 0.0 if both else level.log_joules
+
+    def asked(cuts: _Cuts) -> _Cuts:
+        return cuts.of_both(level) if both else cuts
+
+    cuts = asked(_tangents(form, cell, points, places, high[-1]))
+    best, prices = _by_teachers(cuts, low, high, target)
+    left = np.flatnonzero(best < target - TOLERANCE)
     opened = len(left)
     where = np.tile(np.append(places[0], high[-1]), (len(left), 1))
     own, center = cuts.of(left), where
@@ -98,7 +127,7 @@ def bound(form: ConvexForm, cell, points: np.ndarray, places: np.ndarray, level:
         prices[left[gained > 0]] = found_prices[gained > 0]
         best[left] = np.maximum(best[left], found)
         # Excluded, or as far as tangents bring it: then a design may be there to be found.
-        out = best[left] >= level.log_joules - TOLERANCE
+        out = best[left] >= target - TOLERANCE
         done = ~out & (gained < STILL) & (number >= SURE)
         closed.append(left[done])
         places_closed.append(where[done])
@@ -107,8 +136,8 @@ def bound(form: ConvexForm, cell, points: np.ndarray, places: np.ndarray, level:
         if len(left):
             # Programs end in far corners; on the way back to good designs tangents cut deeper.
             center = center + INWARD * (where - center)
-            own = own.joined(_own_tangents(form, cell, points[left], center))
-            own = own.joined(_own_tangents(form, cell, points[left], where))
+            own = own.joined(asked(_own_tangents(form, cell, points[left], center)))
+            own = own.joined(asked(_own_tangents(form, cell, points[left], where)))
     left = np.concatenate([left, *closed])
     where = np.concatenate([where, *places_closed])
     worst = int(np.argmin(best))
@@ -134,11 +163,11 @@ def _own_tangents(form: ConvexForm, cell, points, where) -> _Cuts:
     return _Cuts.at(where[:, None], found.values[:, None], found.slopes[:, None])
 
 
-def _by_teachers(cuts: _Cuts, low, high, level: Level):
-    """Bounds of all deployments from the prices of a few linear programs."""
+def _by_teachers(cuts: _Cuts, low, high, target: float):
+    """Bounds of all deployments from the prices of a few programs."""
     count, outputs = len(cuts.constants), cuts.constants.shape[2]
     best = np.full(count, -np.inf)
-    prices = np.zeros((count, outputs - 1))
+    prices = np.zeros((count, outputs - cuts.goals))
     for _ in range(3):
         teachers = np.argsort(best, kind="stable")[:TEACHERS]
         weights, duals, _ = _program(cuts.of(teachers), low, high)
@@ -148,7 +177,7 @@ def _by_teachers(cuts: _Cuts, low, high, level: Level):
             better = found > best
             best[better] = found[better]
             prices[better] = dual.sum(axis=0)
-        if (best >= level.log_joules - TOLERANCE).all():
+        if (best >= target - TOLERANCE).all():
             break
     return best, prices
 
@@ -160,34 +189,34 @@ def _solved(cuts: _Cuts, low, high):
 
 
 def _program(cuts: _Cuts, low, high):
-    """Multipliers of tangents of J/token ``[p, cut]``, of limits ``[p, cut, limit]``; solutions.
+    """Multipliers of goals ``[p, cut, goal]`` and of limits ``[p, cut, limit]``; solutions.
 
-    The epigraph of J/token is one more variable, so that several tangents of it may bind.
+    The epigraph of the goals is one more variable, so that several tangents may bind.
     """
     count, cut, outputs = cuts.constants.shape
-    variables = len(low)
-    goal = np.concatenate([cuts.slopes[:, :, 0], -np.ones((count, cut, 1))], axis=2)
-    limits = cuts.slopes[:, :, 1:].reshape(count, -1, variables)
-    limits = np.concatenate([limits, np.zeros((*limits.shape[:2], 1))], axis=2)
-    rows = np.concatenate([goal, limits], axis=1)
-    allowed = -np.concatenate([cuts.constants[:, :, 0],
-                               cuts.constants[:, :, 1:].reshape(count, -1)], axis=1)  # fmt: skip
+    variables, goals = len(low), cuts.goals
+    above = cuts.slopes[:, :, :goals].reshape(count, -1, variables)
+    above = np.concatenate([above, -np.ones((*above.shape[:2], 1))], axis=2)
+    within = cuts.slopes[:, :, goals:].reshape(count, -1, variables)
+    within = np.concatenate([within, np.zeros((*within.shape[:2], 1))], axis=2)
+    rows = np.concatenate([above, within], axis=1)
+    parts = cuts.constants[:, :, :goals], cuts.constants[:, :, goals:]
+    allowed = -np.concatenate([part.reshape(count, -1) for part in parts], axis=1)
     cost = np.zeros((count, variables + 1))
     cost[:, -1] = 1.0
     box_low = np.tile(np.append(low, -40.0), (count, 1))
     box_high = np.tile(np.append(high, 40.0), (count, 1))
     solved = minimize(cost, rows, allowed, box_low, box_high, PENALTY)
-    weights = np.maximum(solved.prices[:, :cut], 1e-12)
-    weights = weights / weights.sum(axis=1, keepdims=True)
-    duals = np.maximum(solved.prices[:, cut:], 0.0).reshape(count, cut, outputs - 1)
+    weights = np.maximum(solved.prices[:, : cut * goals], 1e-12)
+    weights = (weights / weights.sum(axis=1, keepdims=True)).reshape(count, cut, goals)
+    duals = np.maximum(solved.prices[:, cut * goals :], 0.0).reshape(count, cut, outputs - goals)
     inside = np.clip(solved.x[:, :-1], low, high)
     return weights, duals, inside
 
 
 def _lagrangian(cuts: _Cuts, weights, duals, low, high) -> np.ndarray:
     """The bound of any multipliers: exact arithmetic on the box, nothing left to a solver."""
-    constant = (weights * cuts.constants[:, :, 0]).sum(axis=1)
-    constant = constant + (duals * cuts.constants[:, :, 1:]).sum(axis=(1, 2))
-    slope = np.einsum("pk,pkv->pv", weights, cuts.slopes[:, :, 0])
-    slope = slope + np.einsum("pko,pkov->pv", duals, cuts.slopes[:, :, 1:])
+    each = np.concatenate([weights, duals], axis=2)
+    constant = (each * cuts.constants).sum(axis=(1, 2))
+    slope = np.einsum("pko,pkov->pv", each, cuts.slopes)
     return constant + np.minimum(slope * low, slope * high).sum(axis=1)

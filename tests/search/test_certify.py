@@ -48,19 +48,38 @@ def certified(form, refined_run, row_index, joules_factor=1.0):
 def test_no_design_is_below_its_bound(form, refined_run, tools):
     """Nor is any of twenty thousand random ones: brute force over the whole small space."""
     level, found = certified(form, refined_run, len(refined_run.archive.rows) // 2)
-    assert level.log_joules - found.log_joules == pytest.approx(0, abs=0.04)
+    assert level.log_joules - found.least == pytest.approx(0, abs=0.04)
     swept = warm.sweep(tools[0], np.random.default_rng(2).uniform(size=(1000, 3)))
     fast = (swept.broken <= 0) & (swept.goals[0] >= level.log_speed)
     assert fast.any()
-    assert (-swept.goals[1][fast]).min() >= found.log_joules - 1e-5
+    assert (-swept.goals[1][fast]).min() >= found.least - 1e-5
 
 
 def test_a_crippled_front_shows_a_gap(form, refined_run):
     """Pretend the best design found were a fifth worse: the bound does not follow."""
     _, honest = certified(form, refined_run, 2)
     level, found = certified(form, refined_run, 2, joules_factor=1.2)
-    assert found.log_joules == pytest.approx(honest.log_joules, abs=0.01)
-    assert level.log_joules - found.log_joules > 0.15
+    assert found.least == pytest.approx(honest.least, abs=0.01)
+    assert level.log_joules - found.least > 0.15
+
+
+def test_a_bound_of_both_goals_holds_and_follows_the_level(form, refined_run, tools):
+    """No random design beats a level by more in both; a level made worse by 5 % shows 5 %."""
+    logs, rows = refined_run.archive.points * LN10, refined_run.archive.rows
+    places = certify.knobs_of(form, rows[2].values)[None]
+    every = np.arange(len(form.evaluator.grid))
+
+    def least(shift):
+        level = Level(logs[2, 0] - shift, -logs[2, 1] + shift)
+        return bound(form, cell(form), every, places, level, both=True).least
+
+    found, worse = least(0.0), least(0.05)
+    assert -0.05 < found <= 1e-5
+    assert worse == pytest.approx(found - 0.05, abs=0.006)
+    swept = warm.sweep(tools[0], np.random.default_rng(2).uniform(size=(1000, 3)))
+    goals = swept.goals[:, swept.broken <= 0]
+    gains = np.minimum(goals[0] - logs[2, 0], goals[1] - logs[2, 1])
+    assert gains.max() <= -found + 1e-5
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +98,7 @@ def test_a_certificate_states_gap_and_prices_of_each_level(certificate, refined_
         assert 0 < line["j_per_token_bound"] <= line["j_per_token"] * (1 + 1e-9)
         saved = max(1 - line["j_per_token_bound"] / line["j_per_token"], 0)
         assert line["gap"] == pytest.approx(saved, abs=1e-9)
+        assert 0 <= line["gap_in_both"] <= line["gap"] + 0.004  # a program stops within 0.3 %
         assert all(price["percent_per_percent"] > 0 for price in line["shadow_prices"])
     assert found["gap_worst"] == max(line["gap"] for line in found["levels"])
     json.dumps(found, allow_nan=False)
@@ -98,7 +118,7 @@ def test_a_price_counts_percent_and_units():
 
 def test_tables_of_a_certificate(certificate):
     found, _ = certificate
-    assert "saves more than" in certificates.sentence(found)
+    assert "better in both goals" in certificates.sentence(found)
     assert "not certified" in certificates.sentence(None)
     assert certificates.levels(found).row_count == 3
     table = certificates.prices(found)

@@ -205,7 +205,7 @@ def test_more_goals_scenarios_certificate_and_bands_have_their_place(made):
     more["left_out"] = {"bands": "not computed"}
     said = words_of(page.html(more))
     assert "Goals are over one, two (worst)" in said
-    assert "saves more than 1.30% of the energy" in said
+    assert "1.30% at worst" in said
     assert "Energy per token at a user speed" in said
     assert "usd_per_million_tokens" in said
 

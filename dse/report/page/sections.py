@@ -116,9 +116,11 @@ def _certainty(certificate: Mapping[str, Any] | None) -> tuple[str, str]:
     if certificate is None or certificate["gap_median"] is None:
         return "open", "how far from optimal: not certified"
     worst = max(certificate["levels"], key=lambda level: level["gap"])
+    both = certificate.get("gap_in_both_worst")
+    further = "" if both is None else f"; no design is {both:.1%} better in both goals"
     return (f"{certificate['gap_median']:.1%}",
-            f"of the energy could still be saved, median of {len(certificate['levels'])} speeds; "
-            f"{worst['gap']:.0%} at {worst[X]:,.0f} tok/s")  # fmt: skip
+            f"of the energy could still be saved, median of {len(certificate['levels'])} speeds, "
+            f"{worst['gap']:.0%} at {worst[X]:,.0f} tok/s{further}")  # fmt: skip
 
 
 def _notice(contents: Mapping[str, Any]) -> str | None:
