@@ -43,14 +43,16 @@ def sensitivity(
     dse sensitivity sram_macro_n3 --model llama-3.1-8b --break-even logic.sram_read
     --target "gain>=2 over h100_sxm"
 
-    -o tornado.png (or html, svg) draws the elasticities of both goals.
+    -o tornado.png (or html, svg) draws the elasticities of both goals; with --break-even, the claim
+    over the number.
     """
     question, claim = _read(point, break_even, target)
     with exact():
         result = _answer(question, break_even, claim)
     most = None if all_ else MOST_ROWS
     shown = _shown(point, question, result, most)
-    figures.answer(("tornado", result), result, shown, json, output, dark)
+    drawn = ("break_even", result) if claim else ("tornado", result)
+    figures.answer(drawn, result, shown, json, output, dark)
     _refuse(result)
 
 

@@ -24,6 +24,7 @@ FORM = "wanted METRIC>=VALUE or METRIC>=N over CHIP, e.g. gain>=10 over h100_sxm
 FARTHEST = 1000.0  # factor on the assumption that is looked at, up and down
 STEPS = 24  # of the first look
 HALVINGS = 40
+AROUND, DRAWN = 4.0, 25  # factor of room beside what is drawn, and how many points of it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +88,7 @@ def break_even(case: Case, path: str, target: Target) -> dict[str, Any]:
 
     now = bool(holds(1.0))
     found = [_crossing(holds, now, direction) for direction in (FARTHEST, 1 / FARTHEST)]
+    stated = case.chip.record[full]
     values = [None if factor is None else start * factor for factor in found]
     return {
         "path": full,
@@ -100,7 +102,18 @@ def break_even(case: Case, path: str, target: Target) -> dict[str, Any]:
         "upward": values[0],
         "downward": values[1],
         "searched": [start / FARTHEST, start * FARTHEST],
+        "stated_range": None if stated.low is None else [stated.low, stated.high],
+        "wanted": target.value,
+        "curve": _curve(start, found, value_at),
     }
+
+
+def _curve(start: float, found: list[float | None], value_at) -> list[dict[str, float | None]]:
+    """The metric over a stretch that holds the value, both turnings and some room."""
+    factors = [1.0, *(factor for factor in found if factor is not None)]
+    ends = min(factors) / AROUND, max(factors) * AROUND
+    return [{"value": start * factor, "metric": value_at(factor)}
+            for factor in np.geomspace(*ends, DRAWN).tolist()]  # fmt: skip
 
 
 def _reference(case: Case, target: Target) -> float:

@@ -107,6 +107,16 @@ def saved():
             "user_tokens_per_s": 300.0, "loads": [1.0, 0.1], "arms": arms}  # fmt: skip
 
 
+def carried(sensed):
+    """A sensitivity with a claim that ceases to hold at three times the assumption."""
+    curve = [{"value": value, "metric": 6.0 / value} for value in (0.5, 1.0, 3.0, 12.0)]
+    found = {"path": "memory.hbm.technology.read", "value": 1.0, "unit": "joule", "over": "h100",
+             "target": "gain>=2 over h100", "metric": "system_tokens_per_s_per_w", "now": 6.0,
+             "holds_now": True, "upward": 3.0, "downward": None, "searched": [0.001, 1000.0],
+             "stated_range": [0.5, 2.0], "wanted": 2.0, "curve": curve}  # fmt: skip
+    return sensed | {"break_even": found}
+
+
 @pytest.fixture(scope="module")
 def drawn(request):
     """What each kind of chart draws, by the ``OF`` of its module."""
@@ -117,6 +127,7 @@ def drawn(request):
         "compare": named("compare"), "gains": named("gains"), "history": named("history"),
         "explain": named("explained"), "sensitivity": named("sensed"),
         "whatif": named("changed"), "fronts": named("placement"), "savings": named("saved"),
+        "break_even": carried(named("sensed")),
     }  # fmt: skip
 
 
