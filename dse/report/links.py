@@ -1,5 +1,6 @@
 """What a stage of a link takes, part by part, and what the links of a chip cost."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
@@ -36,7 +37,7 @@ def link_rows(design: Design) -> list[dict[str, Any]]:
     return rows
 
 
-def table(result: dict[str, Any]) -> Table | None:
+def table(result: Mapping[str, Any]) -> Table | None:
     """The rows of ``dse explain --json`` for people; none where a chip has no link."""
     rows = []
     for row in result.get("links", ()):

@@ -1,5 +1,6 @@
 """Fronts over a limit as tables for people, from the object of ``dse sweep STUDY --json``."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
@@ -11,7 +12,7 @@ from dse.report import tables
 X = "user_tokens_per_s"
 
 
-def heading(found: dict[str, Any]) -> Text:
+def heading(found: Mapping[str, Any]) -> Text:
     """What was searched, over which limit."""
     fidelity = "speed of light" if found["fidelity"] == "sol" else found["fidelity"]
     bounds = ", ".join(f"{name} {text}" for name, text in found["constraints"].items())
@@ -81,8 +82,8 @@ def placement(found: dict[str, Any]) -> Table:
     middle = len(found["speeds"]) // 2
     rows = []
     for point in found["points"]:
-        winner = point["winners"][middle] if found["speeds"] else None
-        for index, (tier, at) in enumerate((winner or {"tiers": {}})["tiers"].items()):
+        winner = (point["winners"][middle] if found["speeds"] else None) or {"tiers": {}}
+        for index, (tier, at) in enumerate(winner["tiers"].items()):
             once = (point["text"], f"{winner['chips']:g}", f"{winner['users_in_flight']:,g}")
             rows.append((*(("", "", "") if index else once), tier, *_tier(at)))
     columns = (found["axis"]["path"], "chips", "users", "tier", "of weights", "of KV cache",

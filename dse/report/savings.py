@@ -1,6 +1,6 @@
 """What a run saves at one user speed as tables, from ``dse gains RUN --speed N --json``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.table import Table
@@ -11,7 +11,7 @@ from dse.report import tables
 SHOWN_LOADS = (1.0, 0.3, 0.1)
 
 
-def heading(found: dict[str, Any]) -> Text:
+def heading(found: Mapping[str, Any]) -> Text:
     """The verdict: what is saved against the best of the others, and for how many users."""
     fidelity = "speed of light" if found["fidelity"] == "sol" else found["fidelity"]
     bounds = ", ".join(f"{name} {text}" for name, text in found["constraints"].items())
@@ -22,7 +22,7 @@ def heading(found: dict[str, Any]) -> Text:
     )
 
 
-def verdict(found: dict[str, Any], called: Callable[[str], str] = str) -> str:
+def verdict(found: Mapping[str, Any], called: Callable[[str], str] = str) -> str:
     """One sentence at the speed; ``called``: how the title of a chip is shortened."""
     speed, arms = f"{found['user_tokens_per_s']:,.4g} tok/s/user", found["arms"]
     ours, others = arms[0]["leanest"], [arm for arm in arms[1:] if arm["leanest"]]

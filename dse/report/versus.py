@@ -1,6 +1,7 @@
 """Runs against each other as tables for people, from the object of ``dse pareto compare``."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
@@ -13,7 +14,7 @@ X, Y = "user_tokens_per_s", "system_tokens_per_s_per_w"
 SHORT = {X: "tok/s/user", Y: "tok/s/W"}
 
 
-def heading(found: dict[str, Any]) -> Text:
+def heading(found: Mapping[str, Any]) -> Text:
     """The verdict: how much of what all reach together each run covers."""
     shares = ", ".join(f"{row['run']} {_percent(row['share'])}" for row in found["runs"])
     fidelity = "speed of light" if found["fidelity"] == "sol" else found["fidelity"]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
+import numpy as np
 
 from dse.estimate.evaluate import FIDELITIES
 from dse.questions.case import Case, case_of
@@ -55,7 +56,7 @@ def compile_study(study: Settings) -> None:
         return
     for evaluator in evaluators.values():
         evaluator(evaluator.family.from_unit_cube(evaluator.family.unit_cube(
-            [evaluator.family.start])))  # fmt: skip
+            np.array([evaluator.family.start]))))  # fmt: skip
 
 
 def cases(study: Settings) -> Iterator[Case]:

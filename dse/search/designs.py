@@ -1,6 +1,7 @@
 """Designs of a run: found by id, loaded again, written as changes to their base chip."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -41,7 +42,7 @@ def design_of(run: runs.Run | str, identifier: str):
     return chip, choices, settings.model, settings.workload
 
 
-def overrides_of(found: dict[str, Any]) -> list[tuple[str, str]]:
+def overrides_of(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     """A design's changes to its base chip as ``--set`` pairs, exact to the last digit.
 
     What the base states already is left out. A clock at the limit of its voltage is left unset, so

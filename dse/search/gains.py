@@ -6,7 +6,7 @@ energy, and the share of draws of the constants in which a gain is ten or more. 
 chips that the study compares, and the study's conventional arm, which the same search optimized.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -91,7 +91,7 @@ def families_alone(run: Run, settings: Settings, evaluators) -> dict[str, list[d
     return found
 
 
-def compared(front: dict[str, Any]) -> list[dict[str, Any]]:
+def compared(front: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every chip that a run is compared with, and its operating points."""
     return [
         {"name": curve["chip"], "title": f"{curve['chips_in_domain']:g} x {curve['title']}",
@@ -113,7 +113,7 @@ def conventional(settings: Settings, alone) -> list[dict[str, Any]]:
              "points": kept}]  # fmt: skip
 
 
-def case_of(point: dict[str, Any], name: str, settings: Settings) -> Case:
+def case_of(point: Mapping[str, Any], name: str, settings: Settings) -> Case:
     """What evaluates a point again: a design of the run, or a chip by name."""
     if "hardware" in point:
         base, changes = point["hardware"]["base"], designs.overrides_of(point)

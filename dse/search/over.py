@@ -164,8 +164,9 @@ def _of_run(run: Run | None, evaluators) -> dict[str, np.ndarray]:
         family = evaluators[design["family"]].family
         values = {knob["path"]: knob["value"] for knob in design["hardware"]["knobs"]}
         shares = family.unit_cube(np.array([[values[axis.path] for axis in family.axes]]))
-        before = found.get(family.name, shares[:0])
-        found[family.name] = np.concatenate([before, np.clip(shares, 0, 1)])
+        inside = np.clip(shares, 0, 1)
+        before = found.get(family.name)
+        found[family.name] = inside if before is None else np.concatenate([before, inside])
     return {name: _some(shares) for name, shares in found.items()}
 
 

@@ -51,8 +51,9 @@ def savings(run: Run, speed: float) -> dict[str, Any]:
     ours = arms[0]["leanest"]
     for arm in arms:
         theirs = arm["leanest"]
-        both = ours is not None and theirs is not None
-        arm["energy_ratio"] = theirs["j_per_token"] / ours["j_per_token"] if both else None
+        arm["energy_ratio"] = None
+        if ours is not None and theirs is not None:
+            arm["energy_ratio"] = theirs["j_per_token"] / ours["j_per_token"]
     return {
         "schema": SCHEMA,
         "run": run.name,

@@ -147,7 +147,7 @@ def survivors(points: Sequence[np.ndarray]) -> list[np.ndarray]:
         theirs = np.concatenate(others)[None]
         as_good = (theirs >= mine[:, None]).all(axis=2)
         better = (theirs > mine[:, None]).any(axis=2)
-        found.append(~(as_good & better).any(axis=1))
+        found.append(~np.any(as_good & better, axis=1))
     return found
 
 
