@@ -282,7 +282,7 @@ def _kept_at(name: str, tree: Any) -> pathlib.Path | None:
 
 @functools.cache
 def _source() -> str:
-    """What a traced program depends on besides its structure: this package, JAX and numpy."""
+    """What a traced program depends on besides its structure: our code and a user's, JAX, numpy."""
     root = pathlib.Path(__file__).parent
     found = [jax.__version__, np.__version__]
     for folder, _, names in sorted(os.walk(root)):
@@ -290,4 +290,7 @@ def _source() -> str:
             if name.endswith(".py"):
                 state = (pathlib.Path(folder) / name).stat()
                 found.append(f"{folder}/{name} {state.st_size} {state.st_mtime_ns}")
+    for path in filter(None, os.environ.get("DSE_EXTENSIONS", "").split(os.pathsep)):
+        with contextlib.suppress(OSError):
+            found.append(pathlib.Path(path).read_text("utf-8"))
     return "\n".join(found)

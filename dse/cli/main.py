@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from dse import __version__
+from dse import __version__, extensions
 from dse.specs import library
 from dse.specs.errors import SpecError
 
@@ -113,6 +113,14 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _extended(paths: list[str] | None) -> list[str] | None:
+    """Run files of the user before a verb is imported, which may look at the registries."""
+    for path in paths or []:
+        extensions.add(path)
+    extensions.load()
+    return paths
+
+
 app = typer.Typer(cls=_Verbs, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -121,6 +129,15 @@ def _global_options(
     specs: Annotated[
         list[str] | None,
         typer.Option(metavar="DIR", help="A folder of spec files, searched before all others."),
+    ] = None,
+    extend: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE.py",
+            callback=_extended,
+            is_eager=True,
+            help="A file that adds kinds, metrics, samplers, charts.",
+        ),
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from dse.estimate.evaluate import prepared
-from dse.estimate.output import TOLERANCE
+from dse.estimate.output import TOLERANCE, number
 from dse.estimate.prepare import Choices, format_names
 from dse.estimate.step import Design, Estimate, Scenario, estimate_step
 from dse.search.deployments import Grid, placed
@@ -55,8 +55,16 @@ def confirmed(
         rows = _split(estimate, len(designs))
     return [
         dataclasses.replace(row, labels=_labels(family, settings, choices)).to_dict()
+        | {"metrics": _metrics(row, settings)}
         for row, (_, choices) in zip(rows, designs, strict=True)
     ]
+
+
+def _metrics(row: Estimate, settings: Settings) -> dict[str, float | None]:
+    """Metrics that a study optimizes or bounds, also those that ``dse eval`` does not print."""
+    wanted = [found.metric for found in (*settings.objectives, *settings.constraints)]
+    with np.errstate(all="ignore"):
+        return {metric.name: number(metric.of(row)) for metric in wanted}
 
 
 def on_grid(hardware: HardwareSpec, grid: Grid, settings: Settings) -> Estimate:

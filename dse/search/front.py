@@ -144,7 +144,8 @@ _RESULT_OF = {"die_area_mm2": "area_mm2", "heat_flux_w_per_mm2": "die_power_dens
 
 def metric_of(result: Mapping[str, Any], name: str) -> float:
     """A metric by name, of the object of ``dse eval --json``; not a number where undefined."""
-    value = result[_RESULT_OF.get(name, name)]
+    found = result.get("metrics", {})
+    value = found[name] if name in found else result[_RESULT_OF.get(name, name)]
     return math.nan if value is None else float(value)
 
 
@@ -169,6 +170,7 @@ def _design(row: Row, family: Family, choices, results, settings: Settings) -> d
         "family": row.family,
         **{name: result[name] for name in KEPT},
         **{o.name: metric_of(result, o.name) for o in settings.objectives},
+        "metrics": {c.metric.name: metric_of(result, c.metric.name) for c in settings.constraints},
         **_by_scenario(results, settings),
         "hardware": hardware,
         "deployment": deployment,

@@ -10,13 +10,13 @@ from dse import metrics, units
 from dse.search import families, goals, scenarios, space
 from dse.search.deployments import FIELDS, axis_values
 from dse.search.goals import OBJECTIVES, Objective
+from dse.search.samplers import SAMPLERS
 from dse.search.scenarios import Combination, Scenario
 from dse.specs import library, load
 from dse.specs.schema import SpecError, nearest
 
 FIDELITIES = ("sol", "calibrated")
 POWER_SCOPES = ("accelerator", "system", "facility")
-SAMPLER_NAMES = ("gradient", "nsga2", "nsga3", "tpe", "random", "qmc")
 _COMPARED = re.compile(r"^(?:(\d+)\s*x\s+)?(\S+)$")  # "16 x h100_sxm", or a name alone
 _LIMIT = re.compile(r"^\s*(<=|>=)\s*(.+?)\s*$")
 
@@ -284,7 +284,7 @@ def _all_loaded(kind: str, given: str | list[str], key: str, problems: list[str]
 
 
 def _search(raw, trials: int | None, seed: int | None, problems: list[str]) -> Search:
-    _known("search.sampler", raw.sampler, SAMPLER_NAMES, problems)
+    _known("search.sampler", raw.sampler, SAMPLERS, problems)
     trials = raw.trials if trials is None else trials
     seed = raw.seed if seed is None else seed
     if trials < 1:

@@ -12,7 +12,7 @@ import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
-from dse import compile_cache
+from dse import compile_cache, extensions
 from dse.search import islands, journal, runs, storage, study
 from dse.search.archive import Row
 from dse.search.goals import Objective, logs_of
@@ -175,6 +175,7 @@ def work(settings: Settings, place: str) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     code = DONE
     try:
+        extensions.load()
         compile_cache.enable()
         with storage.answering(), Shared(place, settings.name) as joined:
             joined.join()

@@ -13,7 +13,7 @@ FILES = sorted(path for path in ROOT.rglob("*.py") if "_specs" not in path.parts
 LAYERS = [
     {"units", "smooth", "compile_cache", "interpreter"},
     {"specs"},
-    {"work", "resources"},
+    {"work", "resources", "extensions"},
     {"estimate"},
     {"metrics"},
     {"questions"},

@@ -11,23 +11,28 @@ sensitivity with a claim do. Adding a chart is adding a file.
 import functools
 import importlib
 import pkgutil
-from types import ModuleType
+from typing import Any
 
 SHARED = ("theme",)
+EXTRA: dict[str, Any] = {}  # charts of a user's own files (dse/extensions.py): name -> OF, figure
 
 
-@functools.cache
 def names(*of: str) -> tuple[str, ...]:
     """Every chart, or those that draw one of some objects; the first drawn is the usual one."""
-    found = [info.name for info in pkgutil.iter_modules(__path__) if info.name not in SHARED]
+    found = [*_files(), *EXTRA]
     drawn = {name: getattr(chart(name), "OF", None) for name in found}
     chosen = [name for name in found if not of or drawn[name] in of]
     return tuple(sorted(chosen, key=lambda name: (of.index(drawn[name]) if of else 0, name)))
 
 
-def chart(name: str) -> ModuleType:
+@functools.cache
+def _files() -> tuple[str, ...]:
+    return tuple(i.name for i in pkgutil.iter_modules(__path__) if i.name not in SHARED)
+
+
+def chart(name: str) -> Any:
     """The module of a chart."""
-    return importlib.import_module(f"dse.report.charts.{name}")
+    return EXTRA[name] if name in EXTRA else importlib.import_module(f"dse.report.charts.{name}")
 
 
 def library() -> str:
