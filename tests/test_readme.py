@@ -37,6 +37,16 @@ def test_the_readme_shows_the_main_commands_and_its_picture():
     assert len(commands()) >= 5
 
 
+def test_the_answer_shown_in_the_readme_is_the_answer(capsys):
+    """Line by line, spaces aside."""
+    shown = re.search(r"```sh\n(dse whatif [^\n]*)\n```\n\n```text\n(.*?)```", README, re.S)
+    assert shown
+    assert main(shlex.split(shown[1])[1:]) == 0
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    for line in shown[2].splitlines():
+        assert line.split() in printed, line
+
+
 PYTHON = re.findall(r"```python\n(.*?)```", README, re.S)
 
 
