@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from dse import units
-from dse.metrics import METRICS
 from dse.report import sensitivity, whatif
 from dse.report.charts import theme
 
@@ -16,6 +15,8 @@ ROOM = 1.25
 def figure(result: Mapping[str, Any], dark: bool = False):
     """The claim over a number, from ``dse sensitivity CHIP --break-even ... --json``."""
     import plotly.graph_objects as go
+
+    from dse.metrics import METRICS
 
     found, colours = result["break_even"], theme.page(dark)
     points = [p for p in found["curve"] if p["metric"] is not None and p["metric"] > 0]
