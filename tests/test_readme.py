@@ -1,5 +1,6 @@
-"""Every command the README shows works: read from the README, run as shown."""
+"""Every command that the README and the pages for newcomers show works, run in order."""
 
+import json
 import pathlib
 import re
 import shlex
@@ -7,26 +8,61 @@ import shlex
 import pytest
 
 from dse.cli.main import main
+from dse.specs import library
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
+PAGES = ("README.md", "docs/questions.md", "docs/start.md")
+# A config.json as a newcomer may have one.
+CONFIG = {
+    "model_type": "llama", "hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 16,
+    "num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 64, "vocab_size": 128256,
+    "tie_word_embeddings": True, "torch_dtype": "bfloat16",
+}  # fmt: skip
+QUICK = '[search]\nsampler = "nsga2"\npopulation = 4'
 
 
-def commands() -> list[str]:
-    blocks = re.findall(r"```sh\n(.*?)```", README, re.S)
+def commands(page: str = "README.md") -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text("utf-8"), re.S)
     return [line for block in blocks for line in block.splitlines() if line.startswith("dse ")]
 
 
-def test_every_command_of_the_readme_works_in_the_order_shown(tmp_path, monkeypatch, capsys):
+def shortened(command: str) -> list[str]:
+    """The words of a command, its search cut short."""
+    words = shlex.split(command)[1:]
+    if words[0] == "run":
+        return [*words, "--trials", "4" if words[1] == "my-study" else "100"]
+    if words[:2] == ["sweep", "two-goals"]:
+        return ["sweep", "two-goals", "--over", "silicon=25000mm2,115000mm2", "--rounds", "1",
+                *words[4:]]  # fmt: skip
+    return words
+
+
+def test_every_command_works_in_the_order_shown(tmp_path, monkeypatch, capsys):
     """In one test, since later commands read the run that an earlier one wrote."""
     monkeypatch.chdir(tmp_path)
-    for command in commands():
-        words = shlex.split(command)[1:]
-        if words[0] == "run":
-            words += ["--trials", "100"]  # the same study, cut short
+    (tmp_path / "mine").mkdir()
+    shown = dict.fromkeys(command for page in PAGES for command in commands(page))
+    for command in shown:
+        words = shortened(command)
+        if words[0] == "init":  # "in an empty folder"
+            monkeypatch.chdir(tmp_path / "mine")
+            (tmp_path / "mine" / "config.json").write_text(json.dumps(CONFIG))
+        library.forget()
         assert main(words) == 0, command
+        if words[0] == "init":
+            study = tmp_path / "mine" / "studies" / "my-study.toml"
+            study.write_text(study.read_text("utf-8").replace("[search]", QUICK))
         printed = capsys.readouterr()
         assert printed.out or "wrote" in printed.err, command
+
+
+def test_every_page_is_linked_and_every_picture_there():
+    linked = set(re.findall(r"\]\((docs/\w+\.md)\)", README))
+    assert linked == {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")}
+    for page in (ROOT / "docs").glob("*.md"):
+        for picture in re.findall(r"!\[.*?\]\((.*?)\)", page.read_text("utf-8")):
+            assert (page.parent / picture).is_file(), (page, picture)
 
 
 def test_the_readme_shows_the_main_commands_and_its_picture():

@@ -29,7 +29,7 @@ Output = Annotated[
 KINDS = (*FIGURES, ".csv", ".json")
 Rounds = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Rounds of gradients at each value of a study's limit; 3.",
+    typer.Option(metavar="N", help="Rounds of gradients at each value of a study's limit; 4.",
                  rich_help_panel="Comparison"),
 ]  # fmt: skip
 

@@ -1,8 +1,9 @@
 """The front of a study at each value of one of its limits: where weights go, and which family wins.
 
 Each value gets a gradient phase of its own, from random designs and from what the tighter values
-found: a modest budget, since nothing is compiled again. Every design found anywhere then competes
-at every value whose limits it keeps, in float64, so a looser limit never looks worse.
+found: a modest budget, since nothing is compiled again. Every design found anywhere, a run's own
+among them, then competes at every value whose limits it keeps, in float64, so that a looser limit
+never looks worse, nor the run's own limit worse than the run.
 """
 
 import dataclasses
@@ -22,8 +23,8 @@ from dse.search.settings import Constraint, Settings
 from dse.specs.errors import SpecError, nearest
 
 SCHEMA = "dse.fronts/1"
-ROUNDS = 3  # of the gradient phase at each value; a run takes six and trials after them
-HANDED_ON = 32  # designs of each family that the next value starts from
+ROUNDS = 4  # of the gradient phase at each value; a run takes six and trials after them
+HANDED_ON = 64  # designs of each family that the next value starts from
 MOST_SPEEDS = 8
 X, Y = OBJECTIVES
 KEPT = (
@@ -145,7 +146,7 @@ def _searched(given: Limited, rounds: int, run: Run | None, say) -> list[dict[st
     say(f"compiling {len(evaluators)} families")
     warm.compile_all(evaluators, polishers)
     known = _of_run(run, evaluators)
-    pool: list[dict[str, Any]] = []
+    pool = [] if run is None else [d for d in run.front()["designs"] if "bytes_per_step" in d]
     for settings, text in zip(given.settings, given.texts, strict=True):
         say(f"{given.constraint.stem} {given.constraint.sense} {text}")
         here = {name: e.under(settings) for name, e in evaluators.items()}

@@ -111,6 +111,13 @@ def test_a_run_is_where_the_search_starts_from(compiled, refined_run):
     assert ((shares >= 0) & (shares <= 1)).all()
 
 
+def test_at_its_own_limit_a_sweep_of_a_run_is_no_worse_than_the_run(compiled, refined_run):
+    given = over.limited(compiled, "silicon", ["4000 mm2"])
+    found = over.fronts_over(given, rounds=1, run=refined_run.folder)
+    run = refined_run.folder.front()
+    assert found["points"][0]["hypervolume"] >= run["hypervolume"] * (1 - 1e-9)
+
+
 # --- the verb -------------------------------------------------------------------------------------
 
 

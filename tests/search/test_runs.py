@@ -39,6 +39,33 @@ def test_an_exported_chip_evaluates_to_what_the_front_says(here, tmp_path):
     assert estimate.to_dict()["feasible"]
 
 
+def test_an_exported_chip_is_accepted_by_questions_and_studies(here, tmp_path, capsys):
+    file = tmp_path / "chip.toml"
+    assert main(["pareto", "export", here.name, "--hw", "low", "-o", str(file)]) == 0
+    design = designs.design(here, "low")
+    flags = [word for name, value in design["deployment"].items()
+             for word in (f"--{name}", f"{value:g}")]  # fmt: skip
+    asked = [str(file), "--model", "llama-3.1-8b", *flags, "--fidelity", "sol", "--json"]
+    capsys.readouterr()
+    for verb in ("eval", "whatif"):
+        assert main([verb, *asked]) == 0
+        found = json.loads(capsys.readouterr().out)
+        point = found if verb == "eval" else found["changed"]
+        for goal in OBJECTIVES:
+            assert point[goal] == pytest.approx(design[goal], rel=1e-6)
+    assert found["comparison"]["j_per_token"]["difference"] == 0  # nothing set, nothing changed
+    study = tmp_path / "study.toml"
+    study.write_text(
+        f'name = "again"\nhardware = "{file}"\nmodel = "llama-3.1-8b"\nworkload = "chat-8k"\n'
+        '[space]\nknobs = "none"\n[space.hardware]\nvoltage = ["0.50 V", "0.90 V"]\n'
+        "[space.deployment]\nbatch = [1, 2]\ntp = [1, 4]\n"
+    )
+    read = settings.read(str(study))
+    (family,) = read.space.families
+    values = {knob["path"]: knob["value"] for knob in design["hardware"]["knobs"]}
+    assert family.start == pytest.approx([values["voltage"]])
+
+
 def test_names_of_runs_and_designs_are_found_or_the_nearest_is_named(here):
     assert runs.find(str(here.folder)).name == here.name
     with pytest.raises(SpecError, match="is not a run"):
