@@ -1,9 +1,11 @@
+import json
+
 import jax
 import pytest
 
 import dse
 from dse.cli.main import main
-from dse.search import designs, runs
+from dse.search import designs, runs, settings
 from dse.search.settings import OBJECTIVES
 from dse.specs.errors import SpecError
 
