@@ -150,9 +150,10 @@ class Search:
         warm.compile_all(self.evaluators, self.polishers)
         some = {name: self.evaluators[name] for name in names or self.evaluators}
         phase = warm.Warm(some, self.polishers, self.settings, seed)
+        what = "gradients" if names is None else f"{' and '.join(names)} alone"
 
         def said(number: int, found: Archive) -> None:
-            self._say(found.hypervolume, f"gradients {number + 1}/{rounds}", found)
+            self._say(found.hypervolume, f"{what} {number + 1}/{rounds}", found)
 
         phase.run(rounds, said)
         self.state["evaluations"] += phase.evaluations
