@@ -187,7 +187,7 @@ def _hover(design: dict[str, Any], further: list[str]) -> str:
 def _names(front: dict[str, Any], dark: bool):
     by_id = {design["id"]: design for design in front["designs"]}
     ink, faint = theme.page(dark)["ink"], theme.page(dark)["faint"]
-    places = {"high_efficiency_decoder": (0, -42), "low_latency_decoder": (30, 50)}
+    places = {"high_efficiency_decoder": (0, -42), "low_latency_decoder": (62, 50)}
     for key, name in RINGS:
         if front[key] in by_id:
             design = by_id[front[key]]
