@@ -73,8 +73,9 @@ def test_the_readme_shows_the_main_commands_and_its_picture():
     assert len(commands()) >= 5
 
 
-def test_the_answer_shown_in_the_readme_is_the_answer(capsys):
+def test_the_answer_shown_in_the_readme_is_the_answer(capsys, monkeypatch):
     """Line by line, spaces aside."""
+    monkeypatch.setenv("COLUMNS", "100")
     shown = re.search(r"```sh\n(dse whatif [^\n]*)\n```\n\n```text\n(.*?)```", README, re.S)
     assert shown
     assert main(shlex.split(shown[1])[1:]) == 0

@@ -245,11 +245,11 @@ def figure(front, dark=False):
 def test_a_chart_is_added_by_adding_a_file(made, tmp_path, monkeypatch):
     (tmp_path / "most_users.py").write_text(ADDED)
     monkeypatch.setattr(charts, "__path__", [*charts.__path__, str(tmp_path)])
-    charts.names.cache_clear()
+    charts._files.cache_clear()
     assert "most_users" in charts.names("front")
     drawn = figures.embedded("most_users", made["front"])
     assert drawn.claim == "Most users first"
-    charts.names.cache_clear()
+    charts._files.cache_clear()
 
 
 # --- in a browser ---------------------------------------------------------------------------------
