@@ -140,9 +140,10 @@ def _shown(question: Question, result: Mapping[str, Any]) -> Iterator[Any]:
     from rich.text import Text
 
     from dse.report import sweep as report
+    from dse.report import words
     from dse.report.whatif import basis, spaced
 
-    fidelity = "speed of light" if result["fidelity"] == "sol" else result["fidelity"]
+    fidelity = words.fidelity(result["fidelity"])
     chip = question.design or question.chip.title
     yield from spaced([
         Text.assemble((f"{chip}, {question.model.title}, {question.workload.title}", "bold"),

@@ -219,7 +219,7 @@ def _both(
 
     first = answers[BOTH[0]]
     yield from report.spaced([
-        heading(pair[1], first["changed"]),
+        heading(pair[1], first["changed"] | {"fidelity": "both"}),
         *_feasibility(first),
         report.both_fidelities(answers),
         "\n".join([report.basis(first), "", *report.causes(first)]),

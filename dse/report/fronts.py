@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dse import units
-from dse.report import certificates, tables
+from dse.report import certificates, tables, words
 
 NAMED = (
     ("high_efficiency_decoder", "High Efficiency Decoder"),
@@ -18,7 +18,7 @@ X, Y = "user_tokens_per_s", "system_tokens_per_s_per_w"
 
 def heading(front: dict[str, Any]) -> Text:
     """What was searched, at which fidelity, and how much of it."""
-    fidelity = "speed of light" if front["fidelity"] == "sol" else front["fidelity"]
+    fidelity = words.fidelity(front["fidelity"])
     bounds = ", ".join(f"{name} {text}" for name, text in front["constraints"].items())
     return Text(
         f"{front['study']}: {front['model_title']}, {front['workload_title'].lower()}; "

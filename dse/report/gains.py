@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dse import units
-from dse.report import tables
+from dse.report import tables, words
 
 X, Y = "user_tokens_per_s", "system_tokens_per_s_per_w"
 GOALS = {Y: "tokens per joule", X: "user speed"}
@@ -22,7 +22,7 @@ TALK = (
 
 def heading(found: dict[str, Any]) -> Text:
     """What was compared, and under which limits."""
-    fidelity = "speed of light" if found["fidelity"] == "sol" else found["fidelity"]
+    fidelity = words.fidelity(found["fidelity"])
     bounds = ", ".join(f"{name} {text}" for name, text in found["constraints"].items())
     return Text.assemble(
         (f"{found['run']}: {found['model_title']}, {found['workload_title'].lower()}; {fidelity}, "

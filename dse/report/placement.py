@@ -7,14 +7,14 @@ from rich.table import Table
 from rich.text import Text
 
 from dse import units
-from dse.report import tables
+from dse.report import tables, words
 
 X = "user_tokens_per_s"
 
 
 def heading(found: Mapping[str, Any]) -> Text:
     """What was searched, over which limit."""
-    fidelity = "speed of light" if found["fidelity"] == "sol" else found["fidelity"]
+    fidelity = words.fidelity(found["fidelity"])
     bounds = ", ".join(f"{name} {text}" for name, text in found["constraints"].items())
     axis = found["axis"]
     return Text.assemble(

@@ -6,14 +6,14 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from dse.report import tables
+from dse.report import tables, words
 
 SHOWN_LOADS = (1.0, 0.3, 0.1)
 
 
 def heading(found: Mapping[str, Any]) -> Text:
     """The verdict: what is saved against the best of the others, and for how many users."""
-    fidelity = "speed of light" if found["fidelity"] == "sol" else found["fidelity"]
+    fidelity = words.fidelity(found["fidelity"])
     bounds = ", ".join(f"{name} {text}" for name, text in found["constraints"].items())
     return Text.assemble(
         (verdict(found), "bold"),

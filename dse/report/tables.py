@@ -12,6 +12,7 @@ from rich.text import Text
 
 from dse import units
 from dse.report.palette import COMPONENTS, colour, label
+from dse.report.words import fidelity
 
 TIME_ROWS = ("weights", "kv_cache", "compute", "communication", "overhead")
 ENERGY_ROWS = ("weights", "kv_cache", "compute", "communication", "static", "host", "prefill")
@@ -88,10 +89,10 @@ def heading(result: Mapping[str, Any], titles: Mapping[str, str]) -> Text:
     if result["expert_weights"] != result["weights"]:
         formats += f", experts {result['expert_weights']}"
     formats += f", activations {result['activations']}"
-    fidelity = "speed of light" if result["fidelity"] == "sol" else "calibrated"
     return Text.assemble(
         (first, "bold"),
-        f"\ndecode, output tokens, {result['power_scope']} power, {fidelity}; {formats}",
+        f"\ndecode, output tokens, {result['power_scope']} power, "
+        f"{fidelity(result['fidelity'])}; {formats}",
     )
 
 

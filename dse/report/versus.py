@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dse.metrics import METRICS
-from dse.report import tables
+from dse.report import tables, words
 
 X, Y = "user_tokens_per_s", "system_tokens_per_s_per_w"
 SHORT = {X: "tok/s/user", Y: "tok/s/W"}
@@ -17,7 +17,7 @@ SHORT = {X: "tok/s/user", Y: "tok/s/W"}
 def heading(found: Mapping[str, Any]) -> Text:
     """The verdict: how much of what all reach together each run covers."""
     shares = ", ".join(f"{row['run']} {_percent(row['share'])}" for row in found["runs"])
-    fidelity = "speed of light" if found["fidelity"] == "sol" else found["fidelity"]
+    fidelity = words.fidelity(found["fidelity"])
     reference = ", ".join(f"{value:.4g} {SHORT.get(name, name)}" for name, value in
                           zip(found["objectives"], found["reference_point"],
                               strict=True))  # fmt: skip

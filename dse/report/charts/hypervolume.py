@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dse.report.charts import theme
+from dse.report.words import fidelity
 
 OF = "history"
 
@@ -75,6 +76,6 @@ def _small(found: Mapping[str, Any]) -> list[str]:
         "Hypervolume: area between front and reference point in log10 of the goals (volume, with "
         "more goals), of everything that competed; a front is printed thinned. With gradients the "
         "first trials are the front of a phase that has none.",
-        f"Run {found['run']}, seed {found['seed']}, {theme.fidelity(found['fidelity'])}, "
+        f"Run {found['run']}, seed {found['seed']}, {fidelity(found['fidelity'])}, "
         f"{found['trials_done']:,} trials, {stopped}.",
     ]  # fmt: skip

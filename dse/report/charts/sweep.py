@@ -4,6 +4,7 @@ from typing import Any
 
 from dse import units
 from dse.report.charts import theme
+from dse.report.words import fidelity
 
 OF = "sweep"
 GOALS = {
@@ -121,7 +122,7 @@ def _claim(result: dict[str, Any]) -> str:
 
 def _about(result: dict[str, Any]) -> str:
     return (f"{result['title']}, {result['model_title']}, {result['workload']}, "
-            f"{theme.fidelity(result['fidelity'])}, {result['power_scope']} power")  # fmt: skip
+            f"{fidelity(result['fidelity'])}, {result['power_scope']} power")  # fmt: skip
 
 
 def _small_print(result: dict[str, Any]) -> list[str]:

@@ -9,6 +9,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from dse.report.words import fidelity
+
 WIDTH_PX, HEIGHT_PX = 760, 560
 LINE_TITLE_PX, LINE_ABOUT_PX, LINE_SMALL_PX = 22, 18, 16
 TITLE_CHARACTERS, ABOUT_CHARACTERS, SMALL_CHARACTERS = 84, 108, 130  # that fit a line
@@ -101,11 +103,6 @@ def dress(plot: Any, words: Words, dark: bool, left: int = 76, axis_px: int = AX
     (small,) = made.pop("annotations")
     plot.update_layout(**made)
     plot.add_annotation(**small)
-
-
-def fidelity(word: str) -> str:
-    """A fidelity as people call it."""
-    return "speed of light" if word == "sol" else word
 
 
 def short(title: str) -> str:

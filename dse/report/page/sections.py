@@ -13,6 +13,7 @@ from dse.report.charts import pareto, theme
 from dse.report.page import designs
 from dse.report.page.figures import Figure, embedded
 from dse.report.page.tables import Rows, every, plain
+from dse.report.words import fidelity
 
 X, Y = "user_tokens_per_s", "system_tokens_per_s_per_w"
 DECODERS = ("high_efficiency_decoder", "low_latency_decoder")
@@ -205,7 +206,7 @@ def _provenance(contents: Mapping[str, Any]) -> dict[str, Any]:
         ("Started", said["started"]),
         ("Command", said["command"]),
         ("Version", f"dse {said['package_version']}"),
-        ("Fidelity, power", f"{theme.fidelity(front['fidelity'])}, {front['power_scope']} power"),
+        ("Fidelity, power", f"{fidelity(front['fidelity'])}, {front['power_scope']} power"),
         ("Seed, sampler", f"{front['seed']}, {front['sampler']}"),
         ("Searched", f"{state['trials']:,} trials, {state['feasible']:,} of them feasible; "
                      f"{state['evaluations']:,} designs in {state['seconds']:,.0f} s"),
