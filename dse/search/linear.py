@@ -2,7 +2,8 @@
 
 A what-if of a design is a linear program in a dozen variables; a search asks thousands. Solvers
 take one at a time at 1-2 ms each; batched Newton steps in NumPy take 0.1-0.2 ms, and hand out the
-multipliers that become shadow prices.
+multipliers that become shadow prices. A program may draw its variables back to the origin by a
+square, which makes it the step of a bundle method.
 """
 
 from typing import NamedTuple
@@ -21,8 +22,10 @@ class Solved(NamedTuple):
     prices: np.ndarray  # multipliers of the rows, [problem, row], between 0 and the penalty
 
 
-def minimize(cost, rows, limits, low, high, penalty: float) -> Solved:
-    """``min cost x + penalty sum(max(rows x - limits, 0))`` over ``low <= x <= high``.
+def minimize(  # noqa: PLR0913 - the parts of a program
+    cost, rows, limits, low, high, penalty: float, stiffness=0.0
+) -> Solved:
+    """``min cost x + x stiffness x / 2 + penalty sum(max(rows x - limits, 0))``, x within bounds.
 
     Args:
         cost: ``[problem, variable]``.
@@ -31,15 +34,26 @@ def minimize(cost, rows, limits, low, high, penalty: float) -> Solved:
         low: ``[problem, variable]``, below ``high``.
         high: ``[problem, variable]``.
         penalty: price of a unit of violation; a row's multiplier never exceeds it.
+        stiffness: of a pull to the origin, ``[problem, variable]`` or a number.
 
     Mehrotra's predictor-corrector (SIAM J. Optim. 2(4), 1992); the elastic part of each row is
-    eliminated, so that a step solves a system of the variables alone.
+    eliminated, so that a step solves a system of the variables alone. Steps are taken in a box that
+    reaches from -1 to 1: from its middle they converge, however narrow the box of the caller.
     """
+    middle, half = 0.5 * (low + high), 0.5 * (high - low)
+    found = _in_unit_box((cost + stiffness * middle) * half, rows * half[:, None],
+                         limits - _times(rows, middle), penalty, stiffness * half**2)  # fmt: skip
+    return Solved(middle + half * found.x, found.prices)
+
+
+def _in_unit_box(cost, rows, limits, penalty: float, stiffness) -> Solved:
     x, prices = np.empty_like(cost), np.empty_like(limits)
+    low, high = -np.ones_like(cost), np.ones_like(cost)
     left = np.arange(len(cost))
     state = _State.inside(rows, limits, low, high, penalty)
     for _ in range(ROUNDS):
-        step = _step(state, cost[left], rows[left], limits[left], (low[left], high[left]), penalty)
+        step = _step(state, (cost[left], stiffness[left]), rows[left], limits[left],
+                     (low[left], high[left]), penalty)  # fmt: skip
         state = state.moved(step, *state.reaches(step))
         x[left], prices[left] = state.x, state.duals[0]
         open_ = state.gap() > ACCURACY  # solved ones are left alone: their systems turn singular
@@ -49,10 +63,10 @@ def minimize(cost, rows, limits, low, high, penalty: float) -> Solved:
     return Solved(x, prices)
 
 
-def _step(state: "_State", cost, rows, limits, bounds, penalty: float) -> "_State":
+def _step(state: "_State", costs, rows, limits, bounds, penalty: float) -> "_State":
     """Predictor and corrector."""
     gap = state.gap()
-    solve = _newton(state, cost, rows, limits, bounds, penalty)
+    solve = _newton(state, costs, rows, limits, bounds, penalty)
     affine = solve(np.zeros_like(gap), None)
     reach = state.moved(affine, *state.reaches(affine)).gap()
     return solve(gap * (reach / np.maximum(gap, 1e-300)) ** 3, affine)
@@ -107,20 +121,20 @@ def _reach(values, steps) -> np.ndarray:
     return shortest
 
 
-def _newton(state: _State, cost, rows, limits, bounds, penalty: float):
+def _newton(state: _State, costs, rows, limits, bounds, penalty: float):
     """A function of centering and affine step that gives the step of the Newton system."""
-    low, high = bounds
+    (cost, stiffness), (low, high) = costs, bounds
     s_row, s_el, s_low, s_high = state.slacks
     y, w, z_low, z_high = state.duals
     d_row, d_el = y / s_row, w / s_el
     together = d_row * d_el / (d_row + d_el)  # a row and its elastic part in series
     across = np.swapaxes(rows, 1, 2)
     matrix = (across * together[:, None]) @ rows
-    diagonal = z_low / s_low + z_high / s_high
+    diagonal = z_low / s_low + z_high / s_high + stiffness
     index = np.arange(matrix.shape[1])
     matrix[:, index, index] += diagonal + 1e-12 * diagonal.max(axis=1, keepdims=True)
     # Residuals: stationarity in x and in the elastic parts, then the definition of each slack.
-    in_x = cost + _times(across, y) - z_low + z_high
+    in_x = cost + stiffness * state.x + _times(across, y) - z_low + z_high
     in_el = penalty - y - w
     off = (_times(rows, state.x) - state.elastic + s_row - limits,
            s_el - state.elastic, s_low - (state.x - low), s_high - (high - state.x))  # fmt: skip

@@ -41,6 +41,35 @@ def test_values_and_prices_are_those_of_highs(seed):
         assert solved.prices[i] == pytest.approx(prices, abs=1e-4)
 
 
+def test_a_narrow_box_beside_a_wide_one_is_solved_as_well():
+    """The programs of a search: small steps under steep tangents, and a worth that may move far."""
+    cost, rows, limits, low, high = programs(3, variables=8, rows=30)
+    cost[:, :-1], cost[:, -1] = 0.0, 1.0
+    rows[:, ::2, -1], rows[:, 1::2, -1] = -1.0, 0.0
+    low[:, :-1], high[:, :-1] = -0.05, 0.05
+    low[:, :2], high[:, :2] = -1e-9, 1e-9  # held
+    low[:, -1], high[:, -1], limits = -5.0, 5.0, limits * 0.1
+    solved = minimize(cost, rows, limits, low, high, PENALTY)
+    excess = np.maximum(np.einsum("prv,pv->pr", rows, solved.x) - limits, 0)
+    values = (cost * solved.x).sum(axis=1) + PENALTY * excess.sum(axis=1)
+    exact = [by_highs(*problem)[0] for problem in zip(cost, rows, limits, low, high, strict=True)]
+    np.testing.assert_allclose(values, exact, atol=1e-5)
+
+
+@pytest.mark.parametrize("stiffness", [0.5, 20.0])
+def test_a_pull_to_the_origin_by_hand(stiffness):
+    """min -3x + s x^2 / 2 with x <= 1/2 at a price of 2 a unit: the pull alone, or beyond the row.
+
+    Without the row x = 3 / s; with it x rests at 1/2 while the price it takes, 3 - s / 2, is at
+    most 2, and else goes on to (3 - 2) / s.
+    """
+    one = np.ones((1, 1))
+    solved = minimize(-3 * one, one[None], 0.5 * one, -4 * one, 4 * one, 2.0, stiffness * one)
+    wanted = 3 / stiffness if stiffness > 6 else 1 / stiffness
+    assert solved.x[0, 0] == pytest.approx(wanted, abs=1e-6)
+    assert solved.prices[0, 0] == pytest.approx(0.0 if stiffness > 6 else 2.0, abs=1e-5)
+
+
 def test_a_program_by_hand():
     """min -x - 2y over a square of side 2 with x + y <= 1: the point (0, 1), priced 2."""
     solved = minimize(np.array([[-1.0, -2.0]]), np.array([[[1.0, 1.0]]]), np.array([[1.0]]),
