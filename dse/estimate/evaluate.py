@@ -73,9 +73,24 @@ def evaluate(  # noqa: PLR0913 - the public door; the rest is keyword-only
             estimate = _compiled(fidelity, power_scope, exponent)(design, scenario)
         else:
             estimate = interpreted(design, scenario, fidelity, power_scope, exponent)
+    return labelled(estimate, given, design.deployment, fidelity, power_scope)
+
+
+def labelled(
+    estimate: Estimate, given: tuple, resolved: Deployment, fidelity: str, power_scope: str
+) -> Estimate:
+    """An estimate of one point that says what it is of.
+
+    Args:
+        estimate: its leaves scalars.
+        given: hardware, model, workload and deployment as `evaluate` takes them.
+        resolved: the deployment with every default filled in.
+        fidelity: of the estimate.
+        power_scope: of the estimate.
+    """
     # Plain numbers, so that arithmetic on them outside keeps its 64 bits.
     estimate = jax.tree.map(np.float64, estimate)
-    labels = _labels(*given, design.deployment) | {"fidelity": fidelity, "power_scope": power_scope}
+    labels = _labels(*given, resolved) | {"fidelity": fidelity, "power_scope": power_scope}
     return dataclasses.replace(estimate, labels=tuple(labels.items()))
 
 

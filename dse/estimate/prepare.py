@@ -5,12 +5,13 @@ Everything here runs once, on plain numbers, before tracing; `estimate_step` see
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from dse.resources.provision import provision
+from dse import interpreter
+from dse.resources.provision import provided
 from dse.specs import network
 from dse.specs.consistency import acceptance_problem
 from dse.specs.deployment import Deployment, Formats, Skew
@@ -136,6 +137,34 @@ def unplaced(
     return dataclasses.replace(plain, skew=skew(model, workload, context, plain)), []
 
 
+def at_batches(
+    model: ModelSpec, workload: Workload, choices: Choices, held: Deployment,
+    batches: Sequence[float],
+) -> tuple[Deployment, np.ndarray]:  # fmt: skip
+    """A deployment at other batches as columns, [point], and which of them are possible, [batch].
+
+    Of what `deploy` fills in, only the micro-batches and the skew follow the batch; weights and KV
+    cache stay where ``held`` has them.
+    """
+    batch = np.array(batches, float)
+    micro = np.array([_micro_batches(choices, b) for b in batches], float)
+    columns = dataclasses.replace(held, batch=batch, micro_batches=micro)
+    possible = split_possible(model, columns)
+    context = context_of(workload, choices.context)
+    columns = dataclasses.replace(held, batch=batch[possible], micro_batches=micro[possible])
+    variation = length_variation(workload, context)
+    each = [_skew(model, variation, held, b, m)
+            for b, m in zip(columns.batch, columns.micro_batches, strict=True)]  # fmt: skip
+    weights, slots, kv = zip(*each, strict=True)  # the batch of ``held`` is always possible
+    stacked = Skew(_columns(weights), _columns(slots), np.array(kv))
+    return dataclasses.replace(columns, skew=stacked), possible
+
+
+def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
+    """Rows of the same keys as one column for each, [point]."""
+    return {key: np.array([row[key] for row in rows]) for key in rows[0]}
+
+
 def _candidates(hardware: HardwareSpec, model: ModelSpec, choices: Choices) -> list[int]:
     """Powers of two inside the scale-up domain that divide the heads, smallest first."""
     up = hardware.link.get("scale_up")
@@ -213,12 +242,9 @@ def speculation(model: ModelSpec, choices: Choices) -> tuple[float, float, float
 
 def _plain(choices: Choices, batch, tp, formats: Formats, speculation) -> Deployment:
     accepted, queries, draft_layers = speculation
-    micro = choices.pp if choices.micro_batches is None else choices.micro_batches
-    if choices.micro_batches is None:
-        micro = min(micro, max(batch / choices.dp, 1))  # no more than there are sequences
     return Deployment(
         batch=float(batch),
-        micro_batches=float(micro),
+        micro_batches=_micro_batches(choices, batch),
         tp=float(tp),
         kvp=float(choices.kvp),
         dp=float(choices.dp),
@@ -236,6 +262,13 @@ def _plain(choices: Choices, batch, tp, formats: Formats, speculation) -> Deploy
         collective=choices.collective,
         prefill=choices.prefill,
     )
+
+
+def _micro_batches(choices: Choices, batch: float) -> float:
+    """As stated, else one per pipeline stage, and no more than there are sequences."""
+    if choices.micro_batches is not None:
+        return float(choices.micro_batches)
+    return float(min(choices.pp, max(batch / choices.dp, 1)))
 
 
 def _word_problems(hardware: HardwareSpec, choices: Choices) -> list[str]:
@@ -297,7 +330,7 @@ def split_problems(model: ModelSpec, d: Deployment) -> list[str]:
 
 def split_possible(model: ModelSpec, d: Deployment) -> np.ndarray:
     """Which of some deployments in columns `split_problems` finds nothing against."""
-    counts = [d.batch, d.tp, d.kvp, d.dp, d.pp, d.ep, d.micro_batches]
+    counts = np.broadcast_arrays(d.batch, d.tp, d.kvp, d.dp, d.pp, d.ep, d.micro_batches)
     good = np.all([(c >= 1) & (c <= LARGEST) & (c == np.floor(c)) for c in counts], axis=0)
     for heads in {h for h in _heads(model) if h}:
         good &= heads % d.tp == 0
@@ -322,7 +355,7 @@ def _placed(hardware, model, context, workload, d: Deployment, choices: Choices)
             weights_in=_stated(choices.weights_in, tiers),
             kv_in=_stated(choices.kv_in, tiers),
         )
-    resources = provision(hardware, d.chips)
+    resources = provided(hardware, d.chips)
     tiers = resources.tiers
     weights, _ = resident_bytes(model, context, workload, d)
     fastest = min(tiers, key=lambda name: float(resources.seconds[name]))
@@ -349,19 +382,26 @@ def _stated(placed: Mapping[str, float] | None, otherwise: dict[str, float]) -> 
 
 def resident_bytes(model, context, workload, d: Deployment) -> tuple[float, float]:
     """Bytes of weights and of KV cache on one chip, on plain numbers."""
+    unplaced = dataclasses.replace(d, weights_in={}, kv_in={})  # one structure, placed or not
+    given = (model, context, unplaced, workload.reserve_fraction)
+    weights, cache = interpreter.program(_resident_bytes, *given)(*given)
+    return float(weights), float(cache)
+
+
+def _resident_bytes(model: ModelSpec, context: Context, d: Deployment, reserve_fraction: Any):
     ops = decode.decode_ops(model, context, d)
-    stages = d.pp / float(decode.stage_skew(model, d))  # the fullest stage counts
-    weights = sum(float(decode.stored_bytes(op, d)) for op in ops) / stages
-    values = sum(float(op.layers * op.kv_stored_values) for op in ops) * d.formats.kv_bytes
-    states = sum(float(op.layers * op.state_stored_bytes) for op in ops)
-    sequences = d.batch / d.dp / stages * (1 + workload.reserve_fraction)
+    stages = d.pp / decode.stage_skew(model, d)  # the fullest stage counts
+    weights = sum(decode.stored_bytes(op, d) for op in ops) / stages
+    values = sum(op.layers * op.kv_stored_values for op in ops) * d.formats.kv_bytes
+    states = sum(op.layers * op.state_stored_bytes for op in ops)
+    sequences = d.batch / d.dp / stages * (1 + reserve_fraction)
     return weights, (values + states) * sequences
 
 
 def fits(hardware, model, context, workload, d: Deployment) -> bool:
     """Whether weights and KV of all users fit in memory, tier by tier."""
     weights, cache = resident_bytes(model, context, workload, d)
-    tiers = provision(hardware, d.chips).tiers
+    tiers = provided(hardware, d.chips).tiers
     return all(
         weights * d.weights_in[name] + cache * d.kv_in[name] <= float(tier.capacity_bytes)
         for name, tier in tiers.items()
@@ -370,7 +410,13 @@ def fits(hardware, model, context, workload, d: Deployment) -> bool:
 
 def skew(model: ModelSpec, workload: Workload, context: Context, d: Any) -> Skew:
     """Load of the fullest rank over the mean one; depends on the counts of a deployment only."""
-    tokens = d.batch / d.micro_batches * d.queries
+    variation = length_variation(workload, context)
+    return Skew(*_skew(model, variation, d, d.batch, d.micro_batches))
+
+
+def _skew(model: ModelSpec, variation: float, d: Any, batch: float, micro_batches: float):
+    """The factors of `Skew` at a batch in so many micro-batches."""
+    tokens = batch / micro_batches * d.queries
     weights, slots = {}, {}
     for index, group in enumerate(model.groups):
         moe: Any = group.feedforward
@@ -378,6 +424,5 @@ def skew(model: ModelSpec, workload: Workload, context: Context, d: Any) -> Skew
             counts = (float(tokens), moe.experts, moe.experts_per_token, d.ep)
             weights[str(index)] = imbalance.weight_skew(*counts)
             slots[str(index)] = imbalance.slot_skew(*counts)
-    ranks = d.dp * d.micro_batches
-    cv = length_variation(workload, context)
-    return Skew(weights, slots, imbalance.context_skew(ranks, d.batch / ranks, cv))
+    ranks = d.dp * micro_batches
+    return weights, slots, imbalance.context_skew(ranks, batch / ranks, variation)

@@ -10,6 +10,7 @@ import functools
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from dse.estimate.step import Estimate
 from dse.questions import difference, doors, optimum
 from dse.questions.case import GOALS, Case
 from dse.specs import load
@@ -47,9 +48,14 @@ class Side:
     """One side of a comparison: its case, estimate, object of ``dse eval`` and batch curve."""
 
     case: Case
-    estimate: Any
+    estimate: Estimate
     result: dict[str, Any]
     curve: list[dict[str, Any]]
+
+    @functools.cached_property
+    def following(self) -> dict[str, tuple[float | None, str, str | None]]:
+        """What follows from the numbers of the chip by a law."""
+        return difference.following(self.case, self.estimate)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +75,8 @@ class Quick:
 
 def side(case: Case) -> Side:
     """One side, evaluated."""
-    estimate = case.estimate()
     points = optimum.batch_curve(case)
+    estimate = points.of(case)
     return Side(case, estimate, estimate.to_dict(), optimum.rows(points))
 
 

@@ -164,11 +164,10 @@ class Page:
         words = asked.words
         if changes or "set" in words:
             words = {k: v for k, v in words.items() if k != "set"} | {"set": changes}
-        estimates = before.estimate, after.estimate
         result = after.result
         controls = {
             "query": Asked(words, asked.pins).query,
-            "values": panel.values(before.case, after.case, estimates) if changes else {},
+            "values": panel.values(before, after) if changes else {},
             "set": {c["path"]: c["after"] for c in found.changes},
             "words": {"model": before.case.model.name, "workload": before.case.workload.name}
             | {k: v for k, v in words.items() if k != "set"},
@@ -178,7 +177,7 @@ class Page:
             "shown": str(words["chip"]),
         }  # fmt: skip
         if shown != controls["shown"]:
-            controls["panel"] = panel.panel(before.case, before.estimate)
+            controls["panel"] = panel.panel(before)
         return controls
 
 

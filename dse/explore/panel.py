@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from dse import units
-from dse.questions import difference
+from dse.explore.answer import Side
 from dse.questions.case import Case
 from dse.questions.knobs import DECIDED, WHOLE, Knob, knobs_of, leaf_paths, with_rail
 from dse.specs import library, load, schema
@@ -43,9 +43,10 @@ SYMBOLS = {"byte": "B", "second": "s", "watt": "W", "kelvin": "K", "joule": "J",
            "usd": "USD", r"mm\*\*2": "mm2", "ohm": "Ohm", "mac": "MAC"}  # fmt: skip
 
 
-def panel(case: Case, estimate: Any) -> dict[str, Any]:
+def panel(side: Side) -> dict[str, Any]:
     """Groups of rows, and the places where a technology is chosen."""
-    rows = [*_following(case, estimate), *_numbers(case)]
+    case = side.case
+    rows = [*_following(side), *_numbers(case)]
     groups = []
     for title, heads in GROUPS:
         mine = [row for row in rows if row["path"].split(".")[0] in heads]
@@ -64,10 +65,10 @@ def _rank(row: dict[str, Any]) -> tuple[bool, int]:
     return not row["first"], ORDER.index(last) if last in ORDER else len(ORDER)
 
 
-def values(base: Case, changed: Case, estimates: tuple[Any, Any]) -> dict[str, float]:
+def values(base: Side, changed: Side) -> dict[str, float]:
     """Path -> SI value of every number that differs from the base's."""
     found = {}
-    old, new = (with_rail(case.chip.spec) for case in (base, changed))
+    old, new = (with_rail(side.case.chip.spec) for side in (base, changed))
     if jax.tree.structure(old) == jax.tree.structure(new):
         pairs = enumerate(zip(jax.tree.leaves(old), jax.tree.leaves(new), strict=True))
         differing = [(index, after) for index, (before, after) in pairs if before != after]
@@ -77,10 +78,8 @@ def values(base: Case, changed: Case, estimates: tuple[Any, Any]) -> dict[str, f
     else:
         before = dict(leaf_paths(old))
         found = {path: at for path, at in leaf_paths(new) if before.get(path) != at}
-    then, now = (difference.following(case, estimate) for case, estimate in
-                 zip((base, changed), estimates, strict=True))  # fmt: skip
-    for path, (value, _, _) in now.items():
-        before = then.get(path, (None,))[0]
+    for path, (value, _, _) in changed.following.items():
+        before = base.following.get(path, (None,))[0]
         if _is_row(path) and path not in found and value is not None and value != before:
             found[path] = value
     return found
@@ -95,9 +94,10 @@ def _numbers(case: Case) -> Iterator[dict[str, Any]]:
         yield _row(knob, about(case.chip.spec, knob.path), case.chip.record.get(knob.path) is None)
 
 
-def _following(case: Case, estimate: Any) -> Iterator[dict[str, Any]]:
+def _following(side: Side) -> Iterator[dict[str, Any]]:
     """Rows of what is left unset, at the value it follows."""
-    for path, (value, unit, _) in difference.following(case, estimate).items():
+    case = side.case
+    for path, (value, unit, _) in side.following.items():
         if _is_row(path) and path not in case.chip.record and value and settable(case.chip, path):
             knob = Knob(path, value, unit or None, "", "follows a law", None, None, -1)
             yield _row(knob, about(case.chip.spec, path), True)

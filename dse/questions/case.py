@@ -8,12 +8,19 @@ from typing import Any
 import jax
 import numpy as np
 
-from dse.estimate.evaluate import default_fidelity, evaluate, interpreted, prepared
+from dse.estimate.evaluate import (
+    FIDELITIES,
+    POWER_SCOPES,
+    check_word,
+    default_fidelity,
+    interpreted,
+    labelled,
+    prepared,
+)
 from dse.estimate.output import TOLERANCE
 from dse.estimate.prepare import Choices
 from dse.estimate.step import Design, Estimate, Scenario
 from dse.specs import load
-from dse.specs.deployment import Deployment
 from dse.specs.errors import SpecError
 
 # Both goals: metric -> how people call it.
@@ -36,20 +43,27 @@ class Case:
 
     def estimate(self) -> Estimate:
         """The estimate, as ``dse eval`` makes it."""
-        given = (self.chip, self.model, self.workload, self.choices)
-        try:
-            return evaluate(*given, fidelity=self.fidelity, power_scope=self.power_scope,
-                            compiled=False)  # fmt: skip
-        except SpecError as error:
-            if error.where.partition(".")[0] in ("memory", "link"):  # laws know no file
-                raise SpecError(str(self.chip.files[0]), error.problems) from None
-            raise
+        return self.labelled(self.run(*self.prepared))
+
+    def labelled(self, estimate: Estimate) -> Estimate:
+        """An estimate of this case that says so."""
+        deployment = self.prepared[0].deployment
+        return labelled(estimate, self._given, deployment, self.fidelity, self.power_scope)
+
+    @property
+    def _given(self) -> tuple:
+        return self.chip, self.model, self.workload, self.choices
 
     @functools.cached_property
     def prepared(self) -> tuple[Design, Scenario]:
         """Design and scenario, every default of the deployment filled in."""
-        with jax.enable_x64(True):
-            return prepared(self.chip, self.model, self.workload, self.choices)
+        try:
+            with jax.enable_x64(True):
+                return prepared(*self._given)
+        except SpecError as error:
+            if error.where.partition(".")[0] in ("memory", "link"):  # laws know no file
+                raise SpecError(str(self.chip.files[0]), error.problems) from None
+            raise
 
     def run(self, design: Design, scenario: Scenario) -> Estimate:
         """Other numbers of the same kind; leaves of shape [] or [point]."""
@@ -64,10 +78,6 @@ class Case:
         if self.choices.tp is not None:
             return self
         return self.deployed(tp=self.prepared[0].deployment.tp)
-
-    def placed_as(self, deployment: Deployment) -> "Case":
-        """The same with weights and KV cache where a deployment holds them."""
-        return self.deployed(weights_in=deployment.weights_in, kv_in=deployment.kv_in)
 
     def changed(self, settings: Sequence[tuple[str, str]]) -> "Case":
         """The same with more ``--set`` pairs: of the chip, ``model.`` or ``workload.``."""
@@ -85,6 +95,8 @@ def case_of(
     kinds = (("chips", chip), ("models", model), ("workloads", workload))
     loaded = [given if isinstance(given, load.Loaded) else load.load(kind, given)
               for kind, given in kinds]  # fmt: skip
+    check_word("fidelity", fidelity, (None, *FIDELITIES))
+    check_word("power_scope", power_scope, POWER_SCOPES)
     fidelity = fidelity or default_fidelity(loaded[0])
     return Case(loaded[0], loaded[1], loaded[2], choices or Choices(), fidelity, power_scope)
 

@@ -4,12 +4,10 @@ import math
 from collections.abc import Collection
 from typing import Any
 
-import jax
-
 from dse.estimate import output
 from dse.estimate.step import Estimate
 from dse.questions.case import Case
-from dse.resources.provision import provision
+from dse.resources.provision import provided
 
 # What is laid side by side, in this order; units are in the names.
 COMPARED = (
@@ -92,8 +90,7 @@ def moved(
 
 def following(case: Case, e: Estimate) -> dict[str, tuple[float | None, str, str | None]]:
     """Name -> (value, unit, law to explain) of what follows from the numbers of a chip."""
-    with jax.enable_x64(True):
-        resources = provision(case.chip.spec, float(e.chips))
+    resources = provided(case.chip.spec, float(e.chips))
     found: dict[str, tuple[Any, str, str | None]] = {
         "clock": (e.clock_hz, "hertz", "clock_limit"),
         "voltage": (e.voltage_v, "volt", None),

@@ -4,16 +4,19 @@ Batches are 1, 2, 3, 4, 6, 8, 12, ...; each point is deployed as ``dse eval`` wo
 all of them run as columns.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from dse.estimate.output import number
+from dse.estimate.prepare import at_batches
+from dse.estimate.step import Design, Estimate
 from dse.questions.case import GOALS, Case, broken, column, feasible, stacked
 from dse.specs import network
-from dse.specs.deployment import Deployment
 from dse.specs.errors import SpecError
 
 LARGEST_BATCH = 4096
@@ -29,6 +32,7 @@ class Points:
     goals: dict[str, np.ndarray]
     feasible: np.ndarray
     broken: list[list[str]]
+    estimate: Any = None  # of all of them; None where there are none
 
     @property
     def user(self) -> np.ndarray:
@@ -40,29 +44,30 @@ class Points:
         """System tokens/s/W, [point]."""
         return self.goals["system_tokens_per_s_per_w"]
 
+    def of(self, case: Case) -> Estimate:
+        """The estimate of a case among them by its batch: to the last bit what it gives alone."""
+        batch, count = float(case.prepared[0].deployment.batch), len(self.cases)
+        index = [float(point.choices.batch or 0.0) for point in self.cases].index(batch)
+        alone = jax.tree.map(lambda leaf: column(leaf, count)[index], self.estimate)
+        return case.labelled(alone)
 
-def evaluated(cases: Iterable[Case], placement: Deployment | None = None) -> Points:
-    """Cases of one chip and model run as columns; splits that cannot exist are left out.
 
-    Args:
-        cases: what is evaluated.
-        placement: where all of them hold weights and KV cache, if it is known to be the same.
-    """
-    possible, placed = [], []
+def evaluated(cases: Iterable[Case]) -> Points:
+    """Cases of one chip and model run as columns; splits that cannot exist are left out."""
+    possible = []
     for case in cases:
-        there = case if placement is None else case.placed_as(placement)
-        try:
-            _ = there.prepared
-        except SpecError:
-            continue
-        possible.append(case)
-        placed.append(there)
-    count = len(possible)
-    if not count:
+        with contextlib.suppress(SpecError):
+            _ = case.prepared
+            possible.append(case)
+    if not possible:
         return Points([], {name: np.zeros(0) for name in GOALS}, np.zeros(0, bool), [])
-    estimate = possible[0].run(*stacked(placed))
+    return _points(possible, possible[0].run(*stacked(possible)))
+
+
+def _points(cases: list[Case], estimate: Estimate) -> Points:
+    count = len(cases)
     goals = {name: column(getattr(estimate, name), count) for name in GOALS}
-    return Points(possible, goals, feasible(estimate, count), broken(estimate, count))
+    return Points(cases, goals, feasible(estimate, count), broken(estimate, count), estimate)
 
 
 def batches(case: Case) -> list[float]:
@@ -77,8 +82,12 @@ def batches(case: Case) -> list[float]:
 def batch_curve(case: Case) -> Points:
     """A case over all batches, its splits held; where weights live does not depend on the batch."""
     held = case.held()
-    points = (held.deployed(batch=batch) for batch in batches(held))
-    return evaluated(points, held.prepared[0].deployment)
+    tried = batches(held)
+    (chip, deployment), scenario = held.prepared
+    columns, possible = at_batches(held.model.spec, held.workload.spec, held.choices, deployment,
+                                   tried)  # fmt: skip
+    cases = [held.deployed(batch=tried[i]) for i in np.flatnonzero(possible)]
+    return _points(cases, held.run(Design(chip, columns), scenario))
 
 
 def deployments(case: Case) -> list[Case]:

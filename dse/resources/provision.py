@@ -1,6 +1,6 @@
 """A chip as a resource table: seconds, joules, watts, area and money per resource."""
 
-from dse import smooth
+from dse import interpreter, smooth
 from dse.resources import links, logic, memory, packaging
 from dse.resources.table import Resources, Scalar
 from dse.specs.hardware import HardwareSpec
@@ -62,6 +62,20 @@ def provision(
         | {"switches": sum((f.cost_usd for f in fabrics.values()), 0.0)},
         clock_hz=logic.clock_hz(hardware),
         clock_limit_hz=logic.clock_limit_hz(hardware, logic.voltage_v(hardware)),
+    )
+
+
+def provided(hardware: HardwareSpec, replica_chips: float = 1.0) -> Resources:
+    """The resource table of plain numbers, without its words: run by numpy, in a millisecond."""
+    given = hardware, float(replica_chips)
+    return interpreter.program(_numbers, *given)(*given)
+
+
+def _numbers(hardware: HardwareSpec, replica_chips: Scalar) -> Resources:
+    table = provision(hardware, replica_chips)
+    return table._replace(
+        tiers={name: tier._replace(law=None) for name, tier in table.tiers.items()},
+        fabrics={name: fabric._replace(topology=None) for name, fabric in table.fabrics.items()},
     )
 
 

@@ -11,7 +11,8 @@ import functools
 import os
 import pathlib
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 from dse.specs.errors import SpecError, nearest
 
@@ -31,6 +32,7 @@ FOLDERS = {
 META = frozenset({"name", "aliases", "about", "base", "source", "sources", "facts", "knobs"})
 LARGEST_FILE_BYTES = 1_000_000
 DEEPEST = 32
+_F = TypeVar("_F", bound=Callable)
 _extra: list[pathlib.Path] = []
 # Paths that may be opened besides names; None: any.
 _paths: contextvars.ContextVar[frozenset[str] | None] = contextvars.ContextVar(
@@ -72,9 +74,19 @@ def names_only(besides: Iterable[str] = ()) -> Iterator[None]:
         _paths.reset(token)
 
 
+_kept: list[Any] = []
+
+
+def kept(function: _F) -> _F:
+    """Remember what a function of names and files answers, until `forget`."""
+    cached: Any = functools.cache(function)
+    _kept.append(cached)
+    return cached
+
+
 def forget() -> None:
     """Drop what was read, so that changed folders and files are read again."""
-    for cached in (folder_of, _aliases, read_file, sources):
+    for cached in _kept:
         cached.cache_clear()
 
 
@@ -89,7 +101,7 @@ def roots() -> list[pathlib.Path]:
     return [*_extra, *named, pathlib.Path.cwd(), _package_root()]
 
 
-@functools.cache
+@kept
 def folder_of(kind: str) -> dict[str, pathlib.Path]:
     """Name -> file of every spec of a kind (``chips``, ``models``, ...)."""
     found: dict[str, pathlib.Path] = {}
@@ -125,7 +137,7 @@ def locate(kind: str, name: str) -> pathlib.Path:
     raise SpecError(name, [f"{name!r} is not one of the {kind}{nearest(name, names(kind))}"])
 
 
-@functools.cache
+@kept
 def _aliases(kind: str) -> dict[str, str]:
     found = {}
     for name, path in folder_of(kind).items():
@@ -139,7 +151,7 @@ def _words(value) -> list[str]:
     return [word for word in value if isinstance(word, str)] if isinstance(value, list) else []
 
 
-@functools.cache
+@kept
 def read_file(path: pathlib.Path) -> SpecFile:
     """Parse one TOML file; anything wrong with it as a file is one `SpecError`."""
     try:
@@ -175,7 +187,7 @@ def _depth(content: dict) -> int:
     return depth
 
 
-@functools.cache
+@kept
 def sources() -> dict[str, dict]:
     """The shared list of sources: id -> kind, title."""
     found: dict[str, dict] = {}

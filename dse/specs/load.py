@@ -1,6 +1,5 @@
 """From TOML to specs: inheritance, named technologies, overrides, sources, all problems at once."""
 
-import copy
 import dataclasses
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,8 +43,18 @@ def load(kind: str, name: str, overrides: Sequence[tuple[str, str]] = ()) -> Loa
     """
     if not isinstance(name, str) or not name.strip() or "\0" in name:
         raise SpecError(repr(name), [f"not a name of one of the {kind}"])
+    path = library.locate(kind, name)
+    return _loaded(kind, path, overrides) if overrides else _unchanged(kind, path)
+
+
+@library.kept
+def _unchanged(kind: str, path: pathlib.Path) -> Loaded:
+    return _loaded(kind, path, ())
+
+
+def _loaded(kind: str, path: pathlib.Path, overrides: Sequence[tuple[str, str]]) -> Loaded:
     spec = CLASSES[kind]
-    tree, meta, files = inherited(kind, library.locate(kind, name))
+    tree, meta, files = inherited(kind, path)
     where = _shown(files[0])
     changes: list[tuple[str, str, str]] = []
     left = _name_technologies(tree, spec, overrides, changes)
@@ -227,7 +236,7 @@ def _name_technologies(tree, spec, overrides, changes) -> list[tuple[str, str]]:
 
 def resolved(tree: dict, spec, files: list[pathlib.Path], where: str) -> dict:
     """The tree with each named technology written out in place."""
-    tree = copy.deepcopy(tree)
+    tree = _copied(tree)
     problems: list[str] = []
     for path, table, key, rule in references(tree, spec):
         node = table.get(key)
@@ -247,6 +256,13 @@ def resolved(tree: dict, spec, files: list[pathlib.Path], where: str) -> dict:
     if problems:
         raise SpecError(where, problems)
     return tree
+
+
+def _copied(tree: Any) -> Any:
+    """A tree whose tables may be changed; a leaf is replaced, never changed, and so shared."""
+    if isinstance(tree, dict) and not is_leaf(tree):
+        return {key: _copied(node) for key, node in tree.items()}
+    return [_copied(node) for node in tree] if isinstance(tree, list) else tree
 
 
 def numeric_unit(loaded: Loaded, path: str) -> str | None:

@@ -4,7 +4,7 @@ import pytest
 
 from dse import units
 from dse.estimate.prepare import Choices
-from dse.explore import panel
+from dse.explore import answer, panel
 from dse.questions.case import case_of
 from dse.questions.knobs import knobs_of, with_rail
 from dse.specs import load
@@ -23,7 +23,7 @@ def case(float64):
 @pytest.mark.parametrize("chip", CHIPS)
 def test_every_number_has_one_row_whose_unit_reads_back(chip, case):
     made = case(chip)
-    groups = panel.panel(made, made.estimate())["groups"]
+    groups = panel.panel(answer.side(made))["groups"]
     rows = [row for group in groups for row in group["rows"]]
     paths = [row["path"] for row in rows]
     assert len(set(paths)) == len(paths)
@@ -44,7 +44,7 @@ def test_every_number_has_one_row_whose_unit_reads_back(chip, case):
 def test_what_follows_a_law_can_be_set(case):
     """A clock and a bandwidth left unset are rows too, at what they follow."""
     made = case("reticle_n3_hbm4")
-    groups = panel.panel(made, made.estimate())["groups"]
+    groups = panel.panel(answer.side(made))["groups"]
     rows = {row["path"]: row for group in groups for row in group["rows"]}
     for path in ("clock", "memory.hbm.bandwidth"):
         assert rows[path]["follows"]
@@ -58,16 +58,16 @@ def test_what_follows_a_law_can_be_set(case):
 def test_values_that_differ_are_told_and_no_others(case):
     made = case("h100_sxm")
     changed = made.changed([("voltage", "0.7V"), ("hbm.bandwidth", "2x")])
-    found = panel.values(made, changed, (made.estimate(), changed.estimate()))
+    found = panel.values(answer.side(made), answer.side(changed))
     assert found.keys() == {"voltage", "memory.hbm.bandwidth", "clock"}
     assert found["memory.hbm.bandwidth"] == pytest.approx(6.7e12)
-    assert panel.values(made, made, (made.estimate(), made.estimate())) == {}
+    assert panel.values(answer.side(made), answer.side(made)) == {}
 
 
 def test_another_technology_moves_its_numbers(case):
     made = case("h100_sxm")
     changed = made.changed([("memory.hbm.technology", "hbm3e")])
-    found = panel.values(made, changed, (made.estimate(), changed.estimate()))
+    found = panel.values(answer.side(made), answer.side(changed))
     assert "memory.hbm.technology.stack_capacity" in found
 
 
