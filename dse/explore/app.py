@@ -1,11 +1,13 @@
-"""The page as a Dash app: its layout, and the two callbacks that answer it.
+"""The page as a Dash app: its layout, and the three addresses that answer it.
 
 The browser keeps one question, as a query, and asks again when a slider moved; while an answer is
 under way only the newest question waits (`assets/explore.js`). `quick` answers with what follows a
-slider, `thorough` with the rest once the sliders rest.
+slider, `thorough` with the rest once the sliders rest, `compare` when other chips are known.
+Answers go around Dash's callbacks, which cost more than both the answer and the redrawn chart.
 """
 
 import contextlib
+import functools
 import pathlib
 import traceback
 from collections.abc import Mapping
@@ -14,7 +16,7 @@ from typing import Any
 import dash
 import jax
 import numpy as np
-from dash import Input, Output, dcc, html, no_update
+from dash import dcc, html
 
 from dse.explore import panel, views
 from dse.explore.answer import Answers, Quick
@@ -30,14 +32,13 @@ PICKED = (("chip", "Chip", "chips"), ("model", "Model", "models"),
 FIDELITIES = (("", "auto"), ("sol", "speed of light"), ("calibrated", "calibrated"))
 DEFAULTS = {"chip": "h100_sxm", "model": "llama-3.1-70b", "workload": "chat-8k"}
 FIELDS = ("tp", "ep", "dp", "pp", "kvp", "context", "weights", "kv", "activations")
-STORES = ("asked", "answered", "answered-seen", "resting", "settled", "settled-seen", "comparing",
-          "compared", "compared-seen")  # fmt: skip
 MOST_NAME = 60  # characters of a curve's name
 CLEAR = "rgba(0,0,0,0)"
 NO_AXIS = {"visible": False}
 EMPTY = {"data": [], "layout": {"autosize": True, "paper_bgcolor": CLEAR, "plot_bgcolor": CLEAR,
                                 "xaxis": NO_AXIS, "yaxis": NO_AXIS}}  # fmt: skip
 HEIGHT = "clamp(360px, 50vh, 560px)"
+KINDS = ("quick", "thorough", "compare")
 CHART = {"displaylogo": False, "displayModeBar": False, "responsive": True,
          "doubleClick": "reset"}  # fmt: skip
 
@@ -67,60 +68,49 @@ class Page:
             words |= {key: value for key, value in DEFAULTS.items() if key not in words}
         return asked
 
-    def quick(self, data: Mapping[str, Any]) -> tuple:
+    def quick(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Curve, headline, bars, gauges, message, command; and what the controls show."""
-        number, words = data.get("n", 0), {}
+        asked = self.asked(str(data.get("query", "")))
+        found = self.answers.quick(asked.words)
+        return {
+            "figure": self._chart(asked, found, bool(data.get("dark"))),
+            "shown": {
+                "headline": views.headline(found),
+                "spoken": [views.spoken(found)],
+                "bars": views.bars(found),
+                "gauges": views.gauges(found),
+                "message": views.infeasible(found, None),
+                "command": [self.answers.door.command(asked.words)],
+            },
+            "controls": self._controls(asked, found, str(data.get("panel", ""))),
+        }
+
+    def thorough(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Knobs that pay, why, what helps."""
+        words = self.asked(str(data.get("query", ""))).words
+        result = self.answers.thorough(words)
+        message = views.infeasible(self.answers.quick(words), result["remedies"])
+        return {"shown": {"pays": views.pays(result), "why": views.why(result),
+                          "message": message}}  # fmt: skip
+
+    def compare(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The other chips at this model and load are known from here on."""
+        self.answers.others(self.asked(str(data.get("query", ""))).words)
+        return {}
+
+    def answer(self, kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
+        """One of these answers, or what is wrong with its question; `KINDS` names them."""
+        words: Mapping[str, Any] = {}
         try:
             with self.guarded():
-                asked = self.asked(str(data.get("query", "")))
-                words = asked.words
-                found = self.answers.quick(asked.words)
-                drawn = self._chart(asked, found, bool(data.get("dark")))
-                drawn["layout"]["meta"] = {"n": number}
-                controls = self._controls(asked, found, str(data.get("panel", "")))
+                words = self.options.read(str(data.get("query", ""))).words
+                return {"ok": True} | getattr(self, kind)(data)
         except SpecError as error:
-            return _wrong(number, words, error.problems)
+            problems = error.problems
         except Exception:  # told on the page and the terminal, and the page goes on
             traceback.print_exc()
-            problem = "an error inside dse; the terminal shows where it arose"
-            return _wrong(number, words, [problem])
-        return (
-            drawn,
-            views.headline(found),
-            views.spoken(found),
-            views.bars(found),
-            views.gauges(found),
-            views.infeasible(found, None),
-            self.answers.door.command(asked.words),
-            controls | {"n": number, "ok": True},
-        )
-
-    def thorough(self, data: Mapping[str, Any]) -> tuple:
-        """Knobs that pay, why, what helps."""
-        try:
-            with self.guarded():
-                asked = self.asked(str(data.get("query", "")))
-                result = self.answers.thorough(asked.words)
-                found = self.answers.quick(asked.words)
-        except SpecError:  # the quick answer has said it
-            return (no_update,) * 4
-        except Exception:
-            traceback.print_exc()
-            return (no_update,) * 4
-        message = views.infeasible(found, result["remedies"])
-        return views.pays(result), views.why(result), message, {"n": data.get("n", 0)}
-
-    def compare(self, data: Mapping[str, Any]) -> Any:
-        """The other chips at this model and load are known from here on."""
-        try:
-            with self.guarded():
-                self.answers.others(self.asked(str(data.get("query", ""))).words)
-        except SpecError:
-            return no_update
-        except Exception:
-            traceback.print_exc()
-            return no_update
-        return {"n": data.get("n", 0)}
+            problems = ["an error inside dse; the terminal shows where it arose"]
+        return {"ok": False, "words": dict(words), "shown": {"message": views.problems(problems)}}
 
     # --- parts of an answer ---------------------------------------------------------------------
 
@@ -150,7 +140,7 @@ class Page:
                    "paper_bgcolor": CLEAR, "plot_bgcolor": CLEAR,
                    "uirevision": "page"}  # fmt: skip
         layout["annotations"] = layout["annotations"][:-1]  # the page has its own small print
-        return drawn
+        return drawn | {"config": CHART}
 
     def _named(self, words: Mapping[str, Any]) -> str:
         said = ", ".join(words.get("set", []))
@@ -185,12 +175,6 @@ def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value or "")
 
 
-def _wrong(number: int, words: Mapping[str, Any], lines: list[str]) -> tuple:
-    """What is wrong, and the words as far as they could be read; all else stays."""
-    told = {"n": number, "ok": False, "words": dict(words)}
-    return (*[no_update] * 5, views.problems(lines), no_update, told)
-
-
 def app_of(page: Page) -> dash.Dash:
     """The Dash app; everything it serves lies in this package and in Dash."""
     app = dash.Dash(
@@ -203,26 +187,21 @@ def app_of(page: Page) -> dash.Dash:
         add_log_handler=False,
     )
     app.layout = layout()
-    app.callback(
-        Output("curve", "figure"), Output("headline", "children"), Output("spoken", "children"),
-        Output("bars", "children"), Output("gauges", "children"), Output("message", "children"),
-        Output("command", "children"), Output("answered", "data"),
-        Input("asked", "data"), prevent_initial_call=True,
-    )(page.quick)  # fmt: skip
-    app.callback(
-        Output("pays", "children"), Output("why", "children"),
-        Output("message", "children", allow_duplicate=True), Output("settled", "data"),
-        Input("resting", "data"), prevent_initial_call=True,
-    )(page.thorough)  # fmt: skip
-    app.callback(Output("compared", "data"), Input("comparing", "data"), prevent_initial_call=True)(
-        page.compare
-    )
-    for store in ("answered", "settled", "compared"):
-        app.clientside_callback(
-            dash.ClientsideFunction("explore", store), Output(f"{store}-seen", "data"),
-            Input(store, "data"), prevent_initial_call=True,
-        )  # fmt: skip
+    for kind in KINDS:
+        app.server.add_url_rule(f"/{kind}", kind, functools.partial(_answered, page, kind),
+                                methods=["POST"])  # fmt: skip
     return app
+
+
+def _answered(page: Page, kind: str) -> Any:
+    """An answer to what the page's script sent, as JSON."""
+    from flask import Response, abort, request
+    from plotly.io.json import to_json_plotly
+
+    asked = request.get_json(silent=True)
+    if not isinstance(asked, dict):
+        abort(400, "wanted a question as a JSON object")
+    return Response(to_json_plotly(page.answer(kind, asked)), mimetype="application/json")
 
 
 # --- layout -------------------------------------------------------------------------------------
@@ -230,7 +209,6 @@ def app_of(page: Page) -> dash.Dash:
 
 def layout() -> html.Div:
     """The page: pickers above, numbers of the chip on the left, what they bring on the right."""
-    stores = [dcc.Store(id=name) for name in STORES]
     return html.Div(
         [
             html.A("Skip to the results", href="#results", className="skip"),
@@ -238,7 +216,6 @@ def layout() -> html.Div:
             html.Div([_controls(), _results()], className="columns"),
             html.Div(id="spoken", className="unseen", role="status",
                      **{"aria-live": "polite", "aria-atomic": "true"}),
-            *stores,
         ],
         id="page",
     )  # fmt: skip

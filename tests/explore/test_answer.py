@@ -81,19 +81,20 @@ def test_no_change_is_exactly_no_change(page):
 
 def test_what_it_hands_back_asks_the_same(page):
     """The query of an answer, asked again, is the same question with the same numbers."""
-    first = page.quick({"n": 1, "query": "chip=h100_sxm&tp=2&set=hbm.bandwidth=2x", "panel": ""})
-    second = page.quick({"n": 2, "query": first[-1]["query"], "panel": "h100_sxm"})
-    assert "set=memory.hbm.bandwidth=6.7TB/s" in first[-1]["query"]
-    assert second[-1]["query"] == first[-1]["query"]
-    assert numbers(second[1]) == numbers(first[1])
-    assert "panel" in first[-1]
-    assert "panel" not in second[-1]
+    first = page.quick({"query": "chip=h100_sxm&tp=2&set=hbm.bandwidth=2x", "panel": ""})
+    query = first["controls"]["query"]
+    second = page.quick({"query": query, "panel": "h100_sxm"})
+    assert "set=memory.hbm.bandwidth=6.7TB/s" in query
+    assert second["controls"]["query"] == query
+    assert numbers(second["shown"]["headline"]) == numbers(first["shown"]["headline"])
+    assert "panel" in first["controls"]
+    assert "panel" not in second["controls"]
 
 
 def test_the_command_it_shows_gives_its_numbers(page, whatif):
-    answer = page.quick({"n": 1, "query": "chip=h100_sxm&tp=2&set=voltage=0.7V&kv=fp8"})
-    said = whatif(*shlex.split(answer[6])[2:])
-    for (metric, side), value in numbers(answer[1]).items():
+    shown = page.quick({"query": "chip=h100_sxm&tp=2&set=voltage=0.7V&kv=fp8"})["shown"]
+    said = whatif(*shlex.split(shown["command"][0])[2:])
+    for (metric, side), value in numbers(shown["headline"]).items():
         assert value == said["comparison"][metric][side]
 
 
@@ -119,6 +120,6 @@ def test_other_chips_are_drawn_once_they_are_known(page):
 
 
 def test_a_design_of_a_run_is_a_start(page, run_of_one_design):
-    answer = page.quick({"n": 1, "query": "chip=r%23a1"})
-    assert answer[-1]["ok"], answer[5]
-    assert "dse whatif r#a1" in answer[6].replace("'", "")
+    shown = page.quick({"query": "chip=r%23a1"})["shown"]
+    assert shown["message"] == []
+    assert "dse whatif r#a1" in shown["command"][0].replace("'", "")

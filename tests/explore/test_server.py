@@ -31,29 +31,15 @@ def get(server):
     return asked
 
 
-ASK = {
-    "output": "..curve.figure...headline.children...spoken.children...bars.children..."
-    "gauges.children...message.children...command.children...answered.data..",
-    "outputs": [
-        {"id": "curve", "property": "figure"},
-        *({"id": name, "property": "children"}
-          for name in ("headline", "spoken", "bars", "gauges", "message", "command")),
-        {"id": "answered", "property": "data"},
-    ],
-    "changedPropIds": ["asked.data"],
-}  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def ask(get):
-    """The answer of the page's own callback to a query."""
+    """The answer of the page's own address to a query."""
 
     def asked(query, **more):
-        inputs = [{"id": "asked", "property": "data", "value": {"n": 1, "query": query, **more}}]
-        body = json.dumps(ASK | {"inputs": inputs})
-        status, _, text = get("/_dash-update-component", body, Content_Type="application/json")
+        body = json.dumps({"query": query, **more})
+        status, _, text = get("/quick", body, Content_Type="application/json")
         assert status == 200, text
-        return json.loads(text)["response"]
+        return json.loads(text)
 
     return asked
 
@@ -66,7 +52,7 @@ def test_a_foreign_host_is_refused(get, host):
 
 def test_a_page_of_another_site_is_refused(get):
     assert get("/", Origin="http://evil.example")[0] == 403
-    assert get("/_dash-update-component", "{}", Origin="null")[0] == 403
+    assert get("/quick", "{}", Origin="null")[0] == 403
 
 
 def test_the_page_names_nothing_outside(get):
@@ -83,8 +69,13 @@ def test_the_page_names_nothing_outside(get):
 
 
 def test_a_large_request_is_refused(get):
-    status = get("/_dash-update-component", "x" * 70_000, Content_Type="application/json")[0]
-    assert status == 413
+    text = json.dumps({"query": "x" * 70_000})
+    assert get("/quick", text, Content_Type="application/json")[0] == 413
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "null"])
+def test_what_is_no_question_is_refused(get, text):
+    assert get("/quick", text, Content_Type="application/json")[0] == 400
 
 
 @pytest.mark.parametrize("path", [
@@ -114,23 +105,23 @@ def test_no_file_outside_the_assets_is_served(get, path):
 ])  # fmt: skip
 def test_what_cannot_be_read_is_answered_in_words(ask, query, said):
     answer = ask(query)
-    assert answer["answered"]["data"]["ok"] is False
-    assert said in json.dumps(answer["message"])
+    assert answer["ok"] is False
+    assert said in json.dumps(answer["shown"]["message"])
     assert "Traceback" not in json.dumps(answer)
 
 
 def test_values_are_escaped_by_what_shows_them(ask):
     answer = ask("chip=<script>alert(1)</script>")
-    texts = json.dumps(answer["message"])
+    texts = json.dumps(answer["shown"]["message"])
     assert '"type": "Li"' in texts or '"type":"Li"' in texts
     assert "dangerously" not in texts
 
 
 def test_a_bug_is_told_without_a_traceback(monkeypatch, capfd):
     page = Page(None, None, "", frozenset())  # type: ignore[arg-type]
-    answer = page.quick({"n": 3, "query": "chip=x"})
-    assert "inside dse" in str(answer[5])
-    assert answer[-1] == {"n": 3, "ok": False, "words": {}}
+    answer = page.answer("quick", {"query": "chip=x"})
+    assert "inside dse" in str(answer["shown"])
+    assert not answer["ok"]
     assert "AttributeError" in capfd.readouterr().err
 
 
@@ -150,7 +141,7 @@ def test_a_chip_of_ones_own_file_is_opened_where_the_command_line_named_it(tmp_p
     words = {"model": "llama-3.1-8b", "tp": "2"}
     made = server_of(Point(str(file), **words), 0)
     made.stop()
-    assert "is not one of the chips" in json.dumps(ask(f"chip={file}")["message"])
+    assert "is not one of the chips" in json.dumps(ask(f"chip={file}")["shown"])
 
 
 def test_without_dash_the_verb_says_what_to_install(monkeypatch, capsys):

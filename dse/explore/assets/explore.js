@@ -2,6 +2,8 @@
 // answer under way has been drawn, older ones are never sent.
 (function () {
   "use strict";
+  const LOST = { type: "Div", props: { className: "note wrong", children:
+    "The server of this page does not answer. Is dse explore still running?" } };
   const REST_MS = 220; // after which the slower answers are asked for
   const STEPS = 400; // of a slider
   const FIELDS = [
@@ -12,10 +14,10 @@
   ];
   const state = {
     query: window.location.search.slice(1), busy: false, waiting: false, n: 0, panel: "",
-    rows: new Map(), controls: null, rest: 0, dark: false, held: null,
+    rows: new Map(), controls: null, rest: 0, dark: false, settled: 0,
   };
   const find = (id) => document.getElementById(id);
-  const set = (id, props) => window.dash_clientside.set_props(id, props);
+  const chart = () => document.querySelector("#curve .js-plotly-plot");
 
   function make(tag, attributes, ...children) {
     const node = document.createElement(tag);
@@ -34,7 +36,17 @@
     state.busy = true;
     state.waiting = false;
     state.n += 1;
-    set("asked", { data: { query: state.query, dark: state.dark, n: state.n, panel: state.panel } });
+    fetched("quick").then(answered);
+  }
+
+  // An answer of the server to the question as it stands.
+  async function fetched(kind) {
+    const asked = { query: state.query, dark: state.dark, panel: state.panel };
+    try {
+      const response = await fetch("/" + kind, { method: "POST", body: JSON.stringify(asked),
+        headers: { "Content-Type": "application/json" } });
+      return await response.json();
+    } catch { return { ok: false, words: {}, shown: { message: [LOST] } }; }
   }
 
   function change(edit) {
@@ -63,52 +75,85 @@
     change((words) => { if (text) words.set(name, text); else words.delete(name); });
   }
 
-  function answered(data) {
-    if (!data) return window.dash_clientside.no_update;
-    // The next question waits until this answer is on the screen.
-    requestAnimationFrame(() => {
+  function answered(answer) {
+    document.body.classList.toggle("wrong", !answer.ok);
+    if (answer.ok) draw(answer.figure);
+    // The rest, and the next question, wait until the curve is on the screen.
+    requestAnimationFrame(() => setTimeout(() => {
+      Object.entries(answer.shown).forEach(show);
+      if (answer.ok) follow(answer.controls);
+      else { state.settled = state.n; showPicked(answer.words); }
       state.busy = false;
-      if (state.waiting) { ask(); return; }
-      state.rest = setTimeout(rested, REST_MS);
-    });
-    document.body.classList.toggle("wrong", !data.ok);
-    if (!data.ok) {
-      state.settled = state.n;
-      showPicked(data.words);
-      return data.n;
-    }
+      if (state.waiting) ask(); else state.rest = setTimeout(rested, REST_MS);
+    }));
+  }
+
+  function draw(figure) {
+    figure.layout.meta = { n: state.n };
+    window.Plotly.react(chart(), figure);
+  }
+
+  function follow(controls) {
     document.body.classList.remove("blank");
-    state.controls = data;
-    if (data.panel) { state.panel = data.shown; buildPanel(data.panel); }
-    if (!state.waiting) {
-      state.query = data.query;
-      history.replaceState(null, "", "?" + data.query);
-      showControls(data);
-    }
-    return data.n;
+    state.controls = controls;
+    if (controls.panel) { state.panel = controls.shown; buildPanel(controls.panel); }
+    if (state.waiting) return;
+    state.query = controls.query;
+    history.replaceState(null, "", "?" + controls.query);
+    showControls(controls);
   }
 
-  function rested() {
+  async function rested() {
     if (state.busy || document.body.classList.contains("wrong")) return;
-    find("results").setAttribute("aria-busy", "true");
-    set("resting", { data: { query: state.query, n: state.n } });
+    const n = state.n, results = find("results");
+    results.setAttribute("aria-busy", "true");
+    const answer = await fetched("thorough");
+    results.setAttribute("aria-busy", "false");
+    if (n !== state.n || !answer.ok) return; // a newer question is under way
+    Object.entries(answer.shown).forEach(show);
+    state.settled = n;
+    if (state.controls.bare === state.comparedWith) return;
+    state.comparedWith = state.controls.bare;
+    if ((await fetched("compare")).ok) ask(); // other chips are drawn once they are known
   }
 
-  function settled(data) {
-    find("results").setAttribute("aria-busy", "false");
-    if (data) state.settled = data.n;
-    const alike = state.controls && state.controls.bare;
-    if (data && alike !== state.comparedWith) {
-      state.comparedWith = alike;
-      set("comparing", { data: { query: state.query, n: state.n } });
+  // --- what is shown --------------------------------------------------------------------------
+
+  // Components as the server writes them (type, props) become elements.
+  function built(node) {
+    if (node === null || typeof node !== "object") return String(node ?? "");
+    const { children, className, style, ...rest } = node.props;
+    const inner = [children ?? []].flat().map(built);
+    const element = make(node.type.toLowerCase(), { class: className, ...rest }, ...inner);
+    Object.assign(element.style, style);
+    return element;
+  }
+
+  function show([id, nodes]) {
+    const wanted = make("div", {}, ...nodes.map(built));
+    patch(find(id), wanted);
+  }
+
+  // Elements that are there take on what the new ones say: focus, opened parts and motion stay.
+  function patch(old, wanted) {
+    const nodes = [...wanted.childNodes];
+    nodes.forEach((node, index) => {
+      const there = old.childNodes[index];
+      if (!there) old.append(node);
+      else if (there.nodeName !== node.nodeName) there.replaceWith(node);
+      else if (node.nodeType === Node.TEXT_NODE) there.data = node.data;
+      else { dress(there, node); patch(there, node); }
+    });
+    while (old.childNodes.length > nodes.length) old.lastChild.remove();
+  }
+
+  function dress(old, wanted) {
+    for (const { name } of [...old.attributes]) {
+      if (name !== "open" && !wanted.hasAttribute(name)) old.removeAttribute(name);
     }
-    return data ? data.n : 0;
-  }
-
-  // Other chips are drawn once they are known.
-  function compared(data) {
-    if (data) ask();
-    return data ? data.n : 0;
+    for (const { name, value } of wanted.attributes) {
+      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    }
   }
 
   // --- controls -------------------------------------------------------------------------------
@@ -398,7 +443,7 @@
   }
 
   function start() {
-    if (!find("knobs") || !find("theme")) { setTimeout(start, 20); return; }
+    if (!find("knobs") || !find("theme") || !chart()) { setTimeout(start, 20); return; }
     document.body.classList.add("blank");
     buildDeployment();
     listen();
@@ -406,9 +451,6 @@
     ask();
   }
 
-  window.dash_clientside = Object.assign({}, window.dash_clientside, {
-    explore: { answered: answered, settled: settled, compared: compared },
-  });
   // For measurements and tests: the newest question's number, and whether all is answered.
   window.dseExplore = {
     newest: () => state.n + (state.waiting ? 1 : 0),
