@@ -10,11 +10,21 @@ from types import SimpleNamespace
 import jax
 import pytest
 
+from dse import compile_cache
 from dse.estimate.evaluate import prepared
 from dse.estimate.prepare import Choices
 from dse.estimate.step import Design, Estimate, Scenario, estimate_step
 from dse.report.export import browser as browser_path
 from dse.specs import load
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_programs(request):
+    """Compiled and traced programs are kept between test runs, as the command line keeps them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(request.config.cache.mkdir("jax")))
+        compile_cache.enable()
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from dse.estimate.step import Estimate
 from dse.questions import difference, doors, optimum
 from dse.questions.case import GOALS, Case
+from dse.report.charts import theme
 from dse.specs import load
 from dse.specs.errors import SpecError
 
@@ -148,8 +149,14 @@ class Answers:
             other = dataclasses.replace(base, chip=load.load("chips", name)).deployed(**FREE)
             with contextlib.suppress(SpecError):  # it lacks a number format
                 points = best_splits(other)
-                title = other.chip.title.split(" (")[0].removeprefix("NVIDIA ")
-                found.append({"name": title, "role": "reference", "points": points, "at": None})
+                found.append(
+                    {
+                        "name": theme.short(other.chip.title),
+                        "role": "reference",
+                        "points": points,
+                        "at": None,
+                    }
+                )
         return found
 
 

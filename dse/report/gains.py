@@ -7,6 +7,7 @@ from rich.text import Text
 
 from dse import units
 from dse.report import tables, words
+from dse.report.charts.theme import short
 
 X, Y = "user_tokens_per_s", "system_tokens_per_s_per_w"
 GOALS = {Y: "tokens per joule", X: "user speed"}
@@ -37,7 +38,7 @@ def five_ways(found: dict[str, Any]) -> Table:
     for base in found["baselines"]:
         for name, ours, cell in _ways(base, found["claim"]):
             rows.setdefault(name, [ours]).append(cell)
-    titles = [_short(base["title"]) for base in found["baselines"]]
+    titles = [short(base["title"]) for base in found["baselines"]]
     return tables.table("Gain over each baseline", ["", "this run", *titles],
                         [(name, *cells) for name, cells in rows.items()])  # fmt: skip
 
@@ -71,10 +72,6 @@ def _speed(pair: dict[str, Any]) -> tuple[str, str]:
 
 def _times(ratio: float | None) -> str:
     return "-" if ratio is None else f"{ratio:.3g}x"
-
-
-def _short(title: str) -> str:
-    return title.replace("NVIDIA ", "").replace(" (per GPU)", "")
 
 
 def reading(found: dict[str, Any]) -> Text:
@@ -119,7 +116,7 @@ def energies(found: dict[str, Any]) -> Table:
         moved = item["movement_fraction"]
         rows.append(
             (
-                _short(item["name"]),
+                short(item["name"]),
                 units.show(item["j_per_token"], "joule"),
                 *(_percent(item["energy_fraction"].get(part)) for part in parts),
                 " / ".join(_percent(moved[part]) for part in ("weights", "kv_cache")),
@@ -136,7 +133,7 @@ def times(found: dict[str, Any]) -> Table:
     rows = []
     for item in found["breakdowns"]:
         waits = item["waiting_fraction"]
-        rows.append((_short(item["name"]), units.show(item["tpot_s"], "second"),
+        rows.append((short(item["name"]), units.show(item["tpot_s"], "second"),
                      *(_percent(item["time_fraction"].get(part)) for part in parts),
                      f"{_percent(waits['communication'])} / "
                      f"{_percent(waits['memory and compute'])}"))  # fmt: skip
@@ -156,7 +153,7 @@ def families(found: dict[str, Any]) -> Table:
     ]  # fmt: skip
     for base in found["baselines"]:
         if not base["searched"]:
-            rows.insert(0, (f"stock: {_short(base['title'])}",
+            rows.insert(0, (f"stock: {short(base['title'])}",
                             units.show(base["energy"]["theirs_j_per_token"], "joule"),
                             tables.count(base['top_speed']['theirs_tokens_per_s'])))  # fmt: skip
     return tables.table("The ladder: each family by itself",
@@ -195,7 +192,7 @@ def break_even(found: dict[str, Any]) -> Table:
     for item in found["break_even"]:
         unit = item["unit"] or None
         ends = " to ".join(tables.quantity(end, unit) for end in item["range"])
-        rows.append((f"{GOALS[item['goal']]}, {item['claim']:g}x {_short(item['over'])}",
+        rows.append((f"{GOALS[item['goal']]}, {item['claim']:g}x {short(item['over'])}",
                      _times(item["now"]), item["path"], tables.quantity(item["value"], unit), ends,
                      _turning(item, unit)))  # fmt: skip
     made = tables.table(

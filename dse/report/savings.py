@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dse.report import tables, words
+from dse.report.charts.theme import short
 
 SHOWN_LOADS = (1.0, 0.3, 0.1)
 
@@ -56,10 +57,14 @@ _COLUMNS = ("", "energy/token", "ratio", "users", "load of pipe", "chips", "sili
 def _row(arm: dict[str, Any], which: str) -> tuple[Any, ...]:
     point = arm[which]
     if point is None:
-        return (arm["title"], f"none: {tables.count(arm['fastest'])} tok/s at most", *["-"] * 8)
+        return (
+            short(arm["title"]),
+            f"none: {tables.count(arm['fastest'])} tok/s at most",
+            *["-"] * 8,
+        )
     ratio = arm["energy_ratio"] if which == "leanest" else None
     return (
-        arm["title"],
+        short(arm["title"]),
         tables.quantity(point["j_per_token"], "joule"),
         "-" if ratio is None else f"{ratio:.3g}x",
         f"{point['users_in_flight']:,g}",
@@ -79,7 +84,7 @@ def loads(found: dict[str, Any]) -> Table:
     for arm in found["arms"]:
         if arm["leanest"] is not None:
             at = [arm["leanest"]["at_load"][i] for i in places]
-            rows.append((arm["title"], *(f"{tables.quantity(p['j_per_token'], 'joule')} "
+            rows.append((short(arm["title"]), *(f"{tables.quantity(p['j_per_token'], 'joule')} "
                                          f"({p['users']:,g})" for p in at)))  # fmt: skip
     columns = ("", *(f"{share:.0%} of users" for share in SHOWN_LOADS))
     return tables.table("Energy per token (users) of those designs at partial load", columns, rows)

@@ -92,12 +92,19 @@ def families_alone(run: Run, settings: Settings, evaluators) -> dict[str, list[d
 
 
 def compared(front: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every chip that a run is compared with, and its operating points."""
+    """Every chip that a run is compared with, and its operating points.
+
+    The title says how many chips they use: of an NVL72's 72, whose splits are powers of two, 64.
+    """
     return [
-        {"name": curve["chip"], "title": f"{curve['chips_in_domain']:g} x {curve['title']}",
+        {"name": curve["chip"], "title": f"up to {_most_chips(curve):g} x {curve['title']}",
          "searched": False, "points": curve["points"]}
         for curve in front["compare"] if curve["points"]
     ]  # fmt: skip
+
+
+def _most_chips(curve: Mapping[str, Any]) -> float:
+    return max(point["chips"] for point in curve["points"])
 
 
 def conventional(settings: Settings, alone) -> list[dict[str, Any]]:

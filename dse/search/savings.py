@@ -71,7 +71,8 @@ def _baselines(run: Run, front: Mapping[str, Any], settings: Settings) -> list[d
     found = gains.compared(front)
     if settings.conventional is None:
         return found
-    evaluators = batch.evaluators(settings)
+    evaluators = {name: evaluator for name, evaluator in batch.evaluators(settings).items()
+                  if name in settings.conventional_families}  # fmt: skip
     alone = gains.families_alone(run, settings, evaluators)
     return [*found, *gains.conventional(settings, alone)]
 

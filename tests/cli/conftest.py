@@ -24,14 +24,6 @@ def _refuse(word):
     raise ValueError(f"{word} is not JSON")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def compile_cache(request):
-    with pytest.MonkeyPatch.context() as patch:
-        folder = request.config.cache.mkdir("jax")
-        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(folder))
-        yield
-
-
 @pytest.fixture
 def dse(capsys, monkeypatch):
     """Run ``dse`` with these words; nothing it does may look like a traceback."""

@@ -4,20 +4,11 @@ import json
 
 import pytest
 
-from dse import compile_cache
 from dse.cli.explore import server_of
 from dse.cli.main import main
 from dse.cli.point import Point
 
 START = {"model": "llama-3.1-8b", "workload": "chat-8k", "tp": "2", "batch": "16"}
-
-
-@pytest.fixture(scope="session", autouse=True)
-def compiled_once(request):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(request.config.cache.mkdir("jax")))
-        compile_cache.enable()
-        yield
 
 
 @pytest.fixture(scope="session")

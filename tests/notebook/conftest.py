@@ -1,10 +1,9 @@
-"""Traced programs are kept between test runs, and the tiny run stands in for a real one."""
+"""The tiny run stands in for a real one."""
 
 import shutil
 
 import pytest
 
-from tests.questions.conftest import kept_programs  # noqa: F401
 from tests.search.conftest import finished, study_file  # noqa: F401
 
 
