@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dse.cli import figures
+from dse.cli import complete, figures
 from dse.cli.console import Json, note
 from dse.cli.point import Point, Question, ask, exact, takes_point
 from dse.cli.whatif import case_of, heading, helping, words_of
@@ -23,6 +23,11 @@ Target = Annotated[
                  "per joule, speedup user tokens/s.", rich_help_panel="Break-even"),
 ]  # fmt: skip
 All = Annotated[bool, typer.Option("--all", help="Every number that moves a goal.")]
+CHARTS = ("tornado", "exchange", "break_even")
+Chart = Annotated[
+    str | None, typer.Option(metavar="NAME", help=f"What -o draws: {', '.join(CHARTS)}.",
+                             autocompletion=complete.one_of(*CHARTS)),
+]  # fmt: skip
 MOST_ROWS = 24
 
 
@@ -33,6 +38,7 @@ def sensitivity(
     target: Target = None,
     all_: All = False,
     json: Json = False,
+    chart: Chart = None,
     output: figures.Output = None,
     dark: figures.Dark = False,
 ) -> None:
@@ -44,15 +50,17 @@ def sensitivity(
     --target "gain>=2 over h100_sxm"
 
     -o tornado.png (or html, svg) draws the elasticities of both goals; with --break-even, the claim
-    over the number.
+    over the number; with --chart exchange, what the next 100 mm2 bring.
     """
     question, claim = _read(point, break_even, target)
+    name = figures.known(chart or ("break_even" if claim else "tornado"), CHARTS)
     with exact():
         result = _answer(question, break_even, claim)
     most = None if all_ else MOST_ROWS
     shown = _shown(point, question, result, most)
-    drawn = ("break_even", result) if claim else ("tornado", result)
-    figures.answer(drawn, result, shown, json, output, dark)
+    if figures.is_figure(output):
+        _drawable(name, result)
+    figures.answer((name, result), result, shown, json, output, dark)
     _refuse(result)
 
 
@@ -76,6 +84,15 @@ def _read(point: Point, break_even: str | None, target: str | None):
     if problems or question is None:
         raise SpecError("command line", problems)
     return question, claim
+
+
+def _drawable(chart: str, result: Mapping[str, Any]) -> None:
+    """Refuse a chart of what was not asked or is not known."""
+    if chart == "break_even" and not result["break_even"]:
+        raise SpecError("--chart", ["break_even: wants --break-even PATH --target CLAIM"])
+    if chart == "exchange" and result["exchange_rates"] is None:
+        raise SpecError("--chart", [f"exchange: the area of {result['chip']} is not modelled "
+                                    "(shipped silicon)"])  # fmt: skip
 
 
 def _answer(question: Question, path: str | None, claim: Any) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def exchange(result: Mapping[str, Any]) -> Any:
     found = result["exchange_rates"]
     if found is None:
         return "No exchange rates: the area of this chip is not modelled (shipped silicon)."
-    rows = sorted(found["rows"], key=lambda row: (bool(row["breaks"]), -_gain(row)))
+    rows = exchanges(found)
     cells = [
         (row["into"], row["out_of"], percent(row["user_tokens_per_s"], 2),
          percent(row["system_tokens_per_s_per_w"], 2),
@@ -40,6 +40,11 @@ def exchange(result: Mapping[str, Any]) -> Any:
                  ["into", "out of", "user tok/s", "tok/s/W", "rail", "breaks"], cells)  # fmt: skip
     made.columns[1].justify = made.columns[5].justify = "left"
     return made
+
+
+def exchanges(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Those within all limits first, each kind by what both goals gain."""
+    return sorted(found["rows"], key=lambda row: (bool(row["breaks"]), -_gain(row)))
 
 
 def _gain(row: Mapping[str, Any]) -> float:

@@ -117,6 +117,34 @@ def carried(sensed):
     return sensed | {"break_even": found}
 
 
+def exchanged(sensed, *gains):
+    """A sensitivity whose MACs and SRAM change places; the last exchange breaks a limit."""
+    paths = ["compute.fp8.macs", "memory.sram.capacity"]
+    rows = [{"into": paths[i % 2], "out_of": paths[1 - i % 2], "user_tokens_per_s": gain,
+             "system_tokens_per_s_per_w": gain / 2, "voltage_v": 0.6,
+             "breaks": ["heat_flux"] if i == len(gains) - 1 else []}
+            for i, gain in enumerate(gains)]  # fmt: skip
+    best = max(rows[:-1], key=lambda row: row["user_tokens_per_s"])
+    best = best if best["user_tokens_per_s"] > 0 else None
+    goals = "user_tokens_per_s", "system_tokens_per_s_per_w"
+    found = {
+        "step_mm2": 100.0,
+        "fixed_heat": True,
+        "rows": rows,
+        "best": dict.fromkeys(goals, best),
+    }
+    return sensed | {"exchange_rates": found}
+
+
+def test_the_claim_of_an_exchange_is_the_best_that_can_be_had(sensed):
+    def claim(*gains):
+        return charts.chart("exchange").claim(exchanged(sensed, *gains)["exchange_rates"])
+
+    assert claim(0.2, 0.9).startswith("The next 100 mm2: +20.0 % user speed from SRAM to fp8 MACs")
+    assert claim(-0.2, 0.9).endswith("heat flux forbids +90.0 % user speed from fp8 MACs to SRAM")
+    assert claim(-0.2, -0.9) == "No exchange of 100 mm2 pays within the limits"
+
+
 @pytest.fixture(scope="module")
 def drawn(request):
     """What each kind of chart draws, by the ``OF`` of its module."""
@@ -128,6 +156,7 @@ def drawn(request):
         "explain": named("explained"), "sensitivity": named("sensed"),
         "whatif": named("changed"), "fronts": named("placement"), "savings": named("saved"),
         "break_even": carried(named("sensed")),
+        "exchange": exchanged(named("sensed"), 0.02, -0.7),
     }  # fmt: skip
 
 

@@ -4,8 +4,8 @@ The same function serves terminal exports, reports and pages, so a picture canno
 else than the numbers do. A module's ``OF`` says what it draws: ``front`` (the object of
 ``front.json``), ``gains``, ``history`` and ``bands`` of a run; ``explain``, ``sensitivity``,
 ``whatif``, ``sweep`` and ``compare`` as the verbs of those names print it with ``--json``;
-``fronts`` as a sweep of a study, ``savings`` as gains at a speed and ``break_even`` as a
-sensitivity with a claim do. Adding a chart is adding a file.
+``fronts`` as a sweep of a study, ``savings`` as gains at a speed, ``exchange`` and ``break_even``
+as a sensitivity where area is modelled or with a claim do. Adding a chart is adding a file.
 """
 
 import functools
