@@ -1,7 +1,7 @@
 """Designs evaluated again as ``dse eval`` would: float64, defaults filled in, every breakdown.
 
 Many designs of one structure run at once and without compiling: the model is elementwise, so its
-leaves may be columns.
+leaves may be columns. Each design's numbers are to the last bit those of ``dse eval``.
 """
 
 import dataclasses
@@ -11,17 +11,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from dse.estimate.evaluate import prepared
+from dse.estimate.evaluate import interpreted, prepared
 from dse.estimate.output import TOLERANCE, number
 from dse.estimate.prepare import Choices, format_names
-from dse.estimate.step import Design, Estimate, Scenario, estimate_step
+from dse.estimate.step import Design, Estimate, Scenario
+from dse.questions.case import column
 from dse.search.deployments import Grid, placed
 from dse.search.goals import Objective
 from dse.search.settings import Settings
 from dse.search.space import Family
 from dse.specs.hardware import HardwareSpec
-
-NARROWEST = 1024
 
 
 def hardware_of(family: Family, values: Sequence[float]) -> HardwareSpec:
@@ -49,10 +48,9 @@ def confirmed(
     with jax.enable_x64(True):
         made = [prepared(hardware_of(family, values), *given, choices)
                 for values, choices in designs]  # fmt: skip
-        design = jax.tree.map(_column, *[design for design, _ in made])
-        design = widened(design, len(designs))
-        estimate = estimate_step(design, made[0][1], settings.fidelity, settings.power_scope)
-        rows = _split(estimate, len(designs))
+    design = jax.tree.map(_column, *[design for design, _ in made])
+    estimate = interpreted(design, made[0][1], settings.fidelity, settings.power_scope)
+    rows = _split(estimate, len(designs))
     return [
         dataclasses.replace(row, labels=_labels(family, settings, choices)).to_dict()
         | {"metrics": _metrics(row, settings)}
@@ -68,27 +66,13 @@ def _metrics(row: Estimate, settings: Settings) -> dict[str, float | None]:
 
 
 def on_grid(hardware: HardwareSpec, grid: Grid, settings: Settings) -> Estimate:
-    """One chip on every point of a grid, and beyond it where columns are `widened`."""
+    """One chip on every point of a grid."""
     reserve = settings.workload.spec.reserve_fraction
     with jax.enable_x64(True):
-        columns, weights_bytes = widened((grid.columns, grid.weights_bytes), len(grid))
-        deployment = placed(hardware, columns, weights_bytes)
-        scenario = Scenario(settings.model.spec, grid.context, reserve)
-        return estimate_step(
-            Design(hardware, deployment), scenario, settings.fidelity, settings.power_scope
-        )
-
-
-def widened(tree, count: int):
-    """Columns filled up to a power of two, so that few shapes are ever compiled."""
-    width = max(NARROWEST, 1 << (count - 1).bit_length())
-    return jax.tree.map(lambda column: np.pad(column, (0, width - count), mode="edge"), tree)
-
-
-def column(leaf, count: int) -> np.ndarray:
-    """The first entries of a leaf, repeated where it is a scalar."""
-    values = np.asarray(leaf, float)
-    return np.full(count, float(values)) if values.ndim == 0 else values[:count]
+        deployment = placed(hardware, grid.columns, grid.weights_bytes)
+    scenario = Scenario(settings.model.spec, grid.context, reserve)
+    design = Design(hardware, deployment)
+    return interpreted(design, scenario, settings.fidelity, settings.power_scope)
 
 
 def goal_on_grid(

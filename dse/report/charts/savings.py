@@ -1,6 +1,7 @@
 """Energy per token at a user speed against the share of users that are there."""
 
 import math
+import textwrap
 from typing import Any
 
 from dse import units
@@ -8,6 +9,7 @@ from dse.report import savings
 from dse.report.charts import theme
 
 OF = "savings"
+MOST_NAME = 24  # characters of a line beside the plot
 ROOM = 1.35
 
 
@@ -66,7 +68,8 @@ def _name(arm: dict[str, Any], index: int, dark: bool) -> dict[str, Any]:
     """An arm's name and users at the full end of its line."""
     full = arm["leanest"]["at_load"][0]
     users = f"{arm['leanest']['users_in_flight']:,g} users"
-    words = f"{theme.short(arm['title'])}<br>{users}, {units.show(full['j_per_token'], 'joule')}"
+    title = "<br>".join(textwrap.wrap(theme.short(arm["title"]), MOST_NAME))
+    words = f"{title}<br>{users}, {units.show(full['j_per_token'], 'joule')}"
     return {"x": 2.0, "y": math.log10(full["j_per_token"]), "text": words, "showarrow": False,
             "xanchor": "left", "xshift": 10, "align": "left",
             "font": {"size": 12, "color": theme.family(index, dark)}}  # fmt: skip
