@@ -56,16 +56,25 @@ def test_an_exported_chip_is_accepted_by_questions_and_studies(here, tmp_path, c
         for goal in OBJECTIVES:
             assert point[goal] == pytest.approx(design[goal], rel=1e-6)
     assert found["comparison"]["j_per_token"]["difference"] == 0  # nothing set, nothing changed
+
+
+def test_a_study_of_an_exported_chip_starts_where_that_chip_stands(here, tmp_path, study_file):
+    """The tiny study again, on its own fastest chip: one structure, so nothing new is compiled."""
+    file, folder = tmp_path / "chip.toml", tmp_path / "again"
+    assert main(["pareto", "export", here.name, "--hw", "low", "-o", str(file)]) == 0
     study = tmp_path / "study.toml"
-    study.write_text(
-        f'name = "again"\nhardware = "{file}"\nmodel = "llama-3.1-8b"\nworkload = "chat-8k"\n'
-        '[space]\nknobs = "none"\n[space.hardware]\nvoltage = ["0.50 V", "0.90 V"]\n'
-        "[space.deployment]\nbatch = [1, 2]\ntp = [1, 4]\n"
-    )
-    read = settings.read(str(study))
-    (family,) = read.space.families
+    text = study_file.read_text("utf-8").replace('["reticle_n3_stacked"]', f'"{file}"')
+    study.write_text(text, "utf-8")
+    design = designs.design(here, "low")
+    (family,) = settings.read(str(study)).space.families
     values = {knob["path"]: knob["value"] for knob in design["hardware"]["knobs"]}
-    assert family.start == pytest.approx([values["voltage"]])
+    assert family.start == pytest.approx([values[axis.path] for axis in family.axes])
+    assert main(["run", str(study), "--trials", "8", "-o", str(folder)]) == 0
+    run = runs.Run(folder)
+    assert run.state["trials"] == 8
+    fastest = designs.design(run, "low")
+    speed = OBJECTIVES[0]
+    assert fastest[speed] >= design[speed] * (1 - 1e-6)  # the starting point competes
 
 
 def test_names_of_runs_and_designs_are_found_or_the_nearest_is_named(here):

@@ -5,6 +5,7 @@
   const LOST = { type: "Div", props: { className: "note wrong", children:
     "The server of this page does not answer. Is dse explore still running?" } };
   const REST_MS = 220; // after which the slower answers are asked for
+  const NARROW_PX = 560;
   const STEPS = 400; // of a slider
   const FIELDS = [
     ["tp", "Tensor parallel", "tp"], ["ep", "Expert parallel", "ep"], ["dp", "Data parallel", "dp"],
@@ -89,8 +90,14 @@
   }
 
   function draw(figure) {
-    figure.layout.meta = { n: state.n };
-    window.Plotly.react(chart(), figure);
+    const layout = figure.layout, graph = chart();
+    layout.meta = { n: state.n };
+    if (graph.clientWidth < NARROW_PX) { // the definition behind the name of an axis has no room
+      for (const axis of [layout.xaxis, layout.yaxis]) {
+        axis.title.text = axis.title.text.replace(/ \u2014 .*(?= \u2192)/, "");
+      }
+    }
+    window.Plotly.react(graph, figure);
   }
 
   function follow(controls) {
