@@ -77,7 +77,11 @@ def evaluate(  # noqa: PLR0913 - the public door; the rest is keyword-only
 
 
 def labelled(
-    estimate: Estimate, given: tuple, resolved: Deployment, fidelity: str, power_scope: str
+    estimate: Estimate,
+    given: tuple[Any, Any, Any, Any],
+    resolved: Deployment,
+    fidelity: str,
+    power_scope: str,
 ) -> Estimate:
     """An estimate of one point that says what it is of.
 

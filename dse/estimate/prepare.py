@@ -151,18 +151,23 @@ def at_batches(
     columns = dataclasses.replace(held, batch=batch, micro_batches=micro)
     possible = split_possible(model, columns)
     context = context_of(workload, choices.context)
-    columns = dataclasses.replace(held, batch=batch[possible], micro_batches=micro[possible])
+    batch, micro = batch[possible], micro[possible]
     variation = length_variation(workload, context)
     each = [_skew(model, variation, held, b, m)
-            for b, m in zip(columns.batch, columns.micro_batches, strict=True)]  # fmt: skip
+            for b, m in zip(batch, micro, strict=True)]  # fmt: skip
     weights, slots, kv = zip(*each, strict=True)  # the batch of ``held`` is always possible
-    stacked = Skew(_columns(weights), _columns(slots), np.array(kv))
-    return dataclasses.replace(columns, skew=stacked), possible
+    stacked: Any = Skew(_columns(weights), _columns(slots), _column(kv))
+    columns = dataclasses.replace(held, batch=batch, micro_batches=micro, skew=stacked)
+    return columns, possible
 
 
-def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
+def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
     """Rows of the same keys as one column for each, [point]."""
-    return {key: np.array([row[key] for row in rows]) for key in rows[0]}
+    return {key: _column([row[key] for row in rows]) for key in rows[0]}
+
+
+def _column(values: Sequence[float]) -> Any:
+    return np.array(values, float)
 
 
 def _candidates(hardware: HardwareSpec, model: ModelSpec, choices: Choices) -> list[int]:

@@ -65,7 +65,7 @@ def provision(
     )
 
 
-def provided(hardware: HardwareSpec, replica_chips: float = 1.0) -> Resources:
+def provided(hardware: HardwareSpec, replica_chips: Scalar = 1.0) -> Resources:
     """The resource table of plain numbers, without its words: run by numpy, in a millisecond."""
     given = hardware, float(replica_chips)
     return interpreter.program(_numbers, *given)(*given)
