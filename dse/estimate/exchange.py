@@ -1,5 +1,6 @@
 """A collective on a fabric: which algorithm, how long, how many bytes per domain."""
 
+import functools
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -12,7 +13,9 @@ from dse.work.table import Exchange, Scalar
 DOMAINS = ("scale_up", "scale_out")
 # Tried by ``auto``: the best of these at each size; ring and tree never beat them on one fabric.
 AUTO = ("two_shot", "one_shot", "in_switch")
-FLOOR = "floor"  # below every algorithm: the fewest stages of one, the fewest bytes of another
+FLOOR = (
+    -1.0
+)  # in place of an index of `AUTO`: the fewest stages of one, the fewest bytes of another
 
 
 class Crossing(NamedTuple):
@@ -24,14 +27,17 @@ class Crossing(NamedTuple):
     sent_bytes: dict[str, Scalar]
 
 
-def crossing(exchange: Exchange, resources: Resources, collective: str, link_share) -> Crossing:
-    """The exchange by the named algorithm, or by the fastest that the fabric offers."""
+def crossing(exchange: Exchange, resources: Resources, collective, link_share) -> Crossing:
+    """The exchange by the named algorithm, or by the fastest that the fabric offers.
+
+    Sums may also go by an index of `AUTO`, a number like any other, or by `FLOOR`.
+    """
     if exchange.kind == "point_to_point":
         return _scaled(_hand_over(exchange, resources, link_share), exchange.rounds)
     if exchange.kind not in ALL_REDUCE and exchange.kind != "all_reduce":
         return _scaled(_by(exchange.kind, exchange, resources, link_share), exchange.rounds)
-    if collective == FLOOR:
-        return _scaled(_floor(exchange, resources, link_share), exchange.rounds)
+    if not isinstance(collective, str):
+        return _scaled(_held(collective, exchange, resources, link_share), exchange.rounds)
     if collective != "auto":
         return _scaled(_by(collective, exchange, resources, link_share), exchange.rounds)
     up = resources.fabrics.get("scale_up")
@@ -46,23 +52,30 @@ def crossing(exchange: Exchange, resources: Resources, collective: str, link_sha
     return _scaled(best, exchange.rounds)
 
 
-def _floor(exchange: Exchange, resources: Resources, link_share) -> Crossing:
-    """Not an algorithm but a bound of `auto`, whose choice between two is not convex."""
+def _held(index, exchange: Exchange, resources: Resources, link_share) -> Crossing:
+    """By the algorithm of an index of `AUTO`; by a bound of all where it is below zero.
+
+    Of each algorithm time and bytes are products and sums; of the faster of two they are not.
+    """
     up = resources.fabrics.get("scale_up")
     reduces = 0.0 if up is None else up.in_network_reduction
-    least = _by(AUTO[0], exchange, resources, link_share)
-    for name in AUTO[1:]:
-        other = _by(name, exchange, resources, link_share)
-        if name == "in_switch":
-            other = _where(reduces > 0.5, other, least)
-        least = Crossing(
-            jnp.minimum(least.stage_s, other.stage_s)
-            + jnp.minimum(least.seconds - least.stage_s, other.seconds - other.stage_s),
-            jnp.minimum(least.stage_s, other.stage_s),
-            jnp.minimum(least.stages, other.stages),
-            {k: jnp.minimum(v, other.sent_bytes[k]) for k, v in least.sent_bytes.items()},
-        )
-    return least
+    each = [_by(name, exchange, resources, link_share) for name in AUTO]
+    each[-1] = _where(reduces > 0.5, each[-1], each[0])
+    found = functools.reduce(_below, each)
+    for number, one in enumerate(each):
+        found = _where(index == number, one, found)
+    return found
+
+
+def _below(a: Crossing, b: Crossing) -> Crossing:
+    """Not an algorithm but a bound of two."""
+    stage_s = jnp.minimum(a.stage_s, b.stage_s)
+    return Crossing(
+        stage_s + jnp.minimum(a.seconds - a.stage_s, b.seconds - b.stage_s),
+        stage_s,
+        jnp.minimum(a.stages, b.stages),
+        {label: jnp.minimum(size, b.sent_bytes[label]) for label, size in a.sent_bytes.items()},
+    )
 
 
 def _by(name: str, exchange: Exchange, resources: Resources, link_share) -> Crossing:

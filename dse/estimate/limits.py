@@ -66,9 +66,9 @@ def _reach(resources: Resources, d: Deployment) -> dict[str, Limit]:
             found[f"reach.{name}"] = Limit(
                 fabric.reach_m, fabric.maximum_reach_m, "meter", "fewer chips or a longer link"
             )
-        if fabric.topology == "direct" and fabric.radix is not None and fabric.lanes is not None:
+        if fabric.topology == "direct" and fabric.peers is not None and fabric.lanes is not None:
             found[f"peers.{name}"] = Limit(
-                fabric.radix - 1, fabric.lanes, "", "more lanes or a smaller radix"
+                fabric.peers - 1, fabric.lanes, "", "more lanes or a smaller radix"
             )
     return found
 

@@ -133,7 +133,8 @@ def _row(op: Op, numbers: Numbers, d: Deployment, resources, reach: Reach, expon
     fixed_s = dependent_s + crossing_s + wait_s + software_s
     link_s, stage_s, stages, sent = 0.0, 0.0, 0.0, {}
     if op.exchange is not None:
-        link_s, stage_s, stages, sent = crossing(op.exchange, resources, d.collective, reach.link)
+        collective = d.collective if d.sums is None else d.sums.get(op.part, d.collective)
+        link_s, stage_s, stages, sent = crossing(op.exchange, resources, collective, reach.link)
         late_s = (reach.kernels.stage_factor - 1) * stage_s if reach.kernels else 0.0
         link_s, stage_s = link_s + late_s, stage_s + late_s
     bytes_by["links"] = sum(sent.values(), 0.0)
@@ -240,6 +241,7 @@ class Pass(NamedTuple):
     seconds: Scalar
     bounds_s: tuple[Scalar, Scalar]  # everything overlapped, operators in turn
     occupied_s: Scalar  # of the busiest lane: what one micro-batch denies the next one
+    streaming_s: Scalar  # of the busiest lane of arithmetic and memory; never above busy_s
     parts_s: dict[str, Scalar]
     busy_s: Scalar  # time in which arrays or memory work
     energy: dict[str, Energy]
@@ -270,6 +272,7 @@ def total(table: Row, d: Deployment, resources: Resources, reach: Reach, layers)
         seconds=seconds,
         bounds_s=(together_s, apart_s),
         occupied_s=_occupied_s(table),
+        streaming_s=smooth.maximum(_streams_s(table)) * (1 - d.overlap),
         parts_s={part: value * scale for part, value in parts.items()},
         busy_s=busy * scale,
         energy=table.energy,
@@ -284,8 +287,11 @@ def total(table: Row, d: Deployment, resources: Resources, reach: Reach, layers)
 def _occupied_s(table: Row) -> Scalar:
     """Time of the busiest lane; waiting for stages, wires and dependent operations blocks none."""
     _, waiting_s = table.waits["link stages"]
-    streams = [sum_s for lane, sum_s in table.lanes_s.items() if lane not in ("links", "fixed")]
-    return smooth.maximum([*streams, table.lanes_s["links"] - waiting_s])
+    return smooth.maximum([*_streams_s(table), table.lanes_s["links"] - waiting_s])
+
+
+def _streams_s(table: Row) -> list[Scalar]:
+    return [sum_s for lane, sum_s in table.lanes_s.items() if lane not in ("links", "fixed")]
 
 
 def _path(table: Row, parts, software_s) -> dict[str, tuple[Scalar, Scalar]]:

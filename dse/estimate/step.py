@@ -38,6 +38,20 @@ class Design(NamedTuple):
     deployment: Deployment
 
 
+class Held(NamedTuple):
+    """What a bound of a search holds, so that all that is left are products, sums and maxima.
+
+    Then step time and board power are limits (``pace``, ``board_power``) instead of consequences.
+    """
+
+    pace_s: Scalar  # the step time to keep, as a system that waits would
+    awake: Scalar  # what ends the time the clock is awake: an index of `AWAKE`
+    peers: dict[str, Scalar]  # link domain -> chips its lanes are shared by, apart from the radix
+
+
+AWAKE = ("busiest lane", "work", "step")  # the first is never longer than any of the others
+
+
 class Estimate(eqx.Module):
     """One operating point, all leaves arrays. Breakdowns sum to what they break down."""
 
@@ -110,10 +124,13 @@ def op_table(design: Design, scenario: Scenario, fidelity: str, exponent=None):
     return [passes.row(op, d, resources, reach, exponent) for op in ops], resources, reach, ops
 
 
-def _tables(design: Design, scenario: Scenario, fidelity: str, white_space_leaks: bool = True):
+def _tables(design: Design, scenario: Scenario, fidelity: str, held: Held | None = None):
     """Resources of a chip, what software reaches of them, and the work of a step."""
     hardware, d = design
-    resources = provision(hardware, d.chips, white_space_leaks)
+    resources = provision(hardware, d.chips, white_space_leaks=held is None)
+    for name, peers in ({} if held is None else held.peers).items():
+        fabric = resources.fabrics[name]._replace(peers=peers)
+        resources = resources._replace(fabrics=resources.fabrics | {name: fabric})
     reach = passes.reach_of(hardware.style, fidelity, d.stage_chips)
     return resources, reach, decode.decode_ops(scenario.model, scenario.context, d)
 
@@ -124,7 +141,7 @@ def estimate_step(
     fidelity: str = "sol",
     scope: str = "system",
     exponent=None,
-    pace_s: Scalar | None = None,
+    held: Held | None = None,
 ) -> Estimate:
     """The traced inner function: one operating point, differentiable and mappable.
 
@@ -134,13 +151,11 @@ def estimate_step(
         fidelity: ``"sol"`` or ``"calibrated"`` (static).
         scope: ``"accelerator"``, ``"system"`` or ``"facility"`` (static).
         exponent: None for the hard maximum over lanes, else the exponent of a p-norm.
-        pace_s: None, or the step time to keep, as a system that waits would: then step time and
-            board power are limits (``pace``, ``board_power``) instead of consequences. All that is
-            left are products, sums and maxima, so logarithms of results are convex in those of
-            times and sizes, which is what bounds of a search rest on.
+        held: None, or what is held for a bound: then logarithms of results are convex in those of
+            times and sizes.
     """
     hardware, d = design
-    resources, reach, ops = _tables(design, scenario, fidelity, pace_s is None)
+    resources, reach, ops = _tables(design, scenario, fidelity, held)
     table = passes.over_layers(ops, d, resources, reach, exponent)
     layers = sum(group.layers for group in scenario.model.groups) + d.draft_layers
     one = passes.total(table, d, resources, reach, layers)
@@ -156,18 +171,25 @@ def estimate_step(
         busy_s=jnp.minimum(one.busy_s * per_chip + ahead.step_s, timing.step_s),
         step_s=timing.step_s,
     )
-    if pace_s is not None:
-        # A clock is awake at least while the busiest lane is; what more it is would not be convex.
-        awake_s = one.occupied_s * per_chip
-        demand = demand._replace(busy_s=awake_s, step_s=pace_s)
-    state = power.board(demand, hardware, resources, waits=pace_s is None)
     capacity = _capacity(ops, scenario, d, resources)
+    if held is not None:
+        # Bandwidth costs capacity, and a difference is not convex: refresh what is used at least.
+        resources = resources._replace(refresh_w={
+            name: watts * smooth.ratio(capacity[name], resources.tiers[name].capacity_bytes)
+            for name, watts in resources.refresh_w.items()
+        })  # fmt: skip
+        work_s = one.busy_s * per_chip + ahead.step_s
+        # A clock is awake for the shorter of work and step, which is not convex; each of them is.
+        awake_s = jnp.where(held.awake == AWAKE.index("work"), work_s, one.streaming_s * per_chip)
+        awake_s = jnp.where(held.awake == AWAKE.index("step"), timing.step_s, awake_s)
+        demand = demand._replace(busy_s=awake_s, step_s=held.pace_s)
+    state = power.board(demand, hardware, resources, waits=held is None)
     parts = _Parts(design, scenario, resources, one, timing, ahead, state, capacity)
     found = _assembled(parts, scope)
-    if pace_s is None:
+    if held is None:
         return found
     paced = {
-        "pace": Limit(timing.step_s, pace_s, "second", "a slower pace"),
+        "pace": Limit(timing.step_s, held.pace_s, "second", "a slower pace"),
         "board_power": Limit(state.board_w, hardware.tdp_w, "watt", "a slower pace"),
     }
     return dataclasses.replace(found, limits=found.limits | paced)

@@ -34,19 +34,19 @@ def heading(certificate: dict[str, Any]) -> Text:
     convex = sum(s["convex"] for s in structures)
     deployments = sum(s["deployments"] for s in structures)
     return Text(
-        f"{sentence(certificate)}\n{convex} of {len(structures)} structures convex by test, "
+        f"{sentence(certificate)}\n{convex} of {len(structures)} families convex by test, "
         f"{deployments:,} deployments of them bounded at each speed, every knob over its whole "
-        "range (radix of links at powers of two)"
+        f"range; {certificate['certified_share']:.0%} of the levels of the front certified"
     )
 
 
 def levels(certificate: dict[str, Any]) -> Table:
-    """Found against bound, speed by speed."""
+    """Found against bound, speed by speed, and how far the constants move what was found."""
     rows = [
         (f"{line['user_tokens_per_s']:,.0f}", units.show(line["j_per_token"], "joule"),
          units.show(line["j_per_token_bound"], "joule"), f"{line['gap']:.2%}",
-         _percent(line.get("gap_in_both")),
-         f"{line['deployments_opened']:,}", f"{line['deployments_left']:,}", line["family"])
+         _percent(line.get("gap_in_both")), _band(line.get("j_per_token_band")),
+         f"{line['branches_opened']:,}", f"{line['branches_left']:,}", line["family"])
         for line in certificate["levels"]
     ]  # fmt: skip
     columns = (
@@ -55,11 +55,16 @@ def levels(certificate: dict[str, Any]) -> Table:
         "no less than",
         "gap",
         "in both goals",
+        "band of the constants",
         "opened",
         "left open",
         "least in",
     )
     return tables.table("Energy per token at a user speed", columns, rows)
+
+
+def _band(ends: list[float] | None) -> str:
+    return "-" if ends is None else " to ".join(units.show(end, "joule") for end in ends)
 
 
 def _percent(share: float | None) -> str:

@@ -25,6 +25,7 @@ def provide(name: str, link: LinkDomain, hardware: HardwareSpec, replica_chips: 
         chips=link.chips,
         topology=link.topology,
         radix=link.radix,
+        peers=link.radix,
         lanes=link.lanes,
         in_network_reduction=link.in_network_reduction,
         bytes_per_s=bandwidth,
@@ -133,7 +134,7 @@ def usable(fabric: Fabric, participants: Scalar) -> Scalar:
     A switch carries any traffic on all lanes. In a direct network each lane belongs to one peer,
     so a group smaller than the radix leaves the lanes to the others idle.
     """
-    if fabric.topology != "direct" or fabric.radix is None:
+    if fabric.topology != "direct" or fabric.peers is None:
         return 1.0
-    peers = jnp.maximum(fabric.radix - 1, 1.0)
+    peers = jnp.maximum(fabric.peers - 1, 1.0)
     return jnp.clip(participants - 1, 1.0, peers) / peers

@@ -13,8 +13,8 @@ def provision(
 
     Voltage and clock enter here and nowhere else: rates follow the clock, dynamic energy the
     square of the voltage, leakage both voltage and (later) temperature. A die leaks wherever it
-    is not SRAM; without ``white_space_leaks`` only where something stands, a sum of products that
-    is never more on a die that holds its parts.
+    is not SRAM; without ``white_space_leaks``, where there is SRAM, only where something stands, a
+    sum of products that is never more on a die that holds its parts.
     """
     tiers = {name: memory.provide(name, t, hardware) for name, t in hardware.memory.items()}
     fabrics = {
@@ -39,7 +39,7 @@ def provision(
     areas = area_mm2(hardware, tiers, fabrics)
     sram = sum((tier.sram_mm2 for tier in tiers.values()), 0.0)
     logic_mm2 = hardware.die_mm2 * hardware.dies - sram
-    if not white_space_leaks:
+    if not white_space_leaks and any(_is_sram(tiers, name) for name in tiers):
         logic_mm2 = sum(part for name, part in areas.items() if not _is_sram(tiers, name))
     return Resources(
         seconds=seconds,

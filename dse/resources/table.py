@@ -30,6 +30,7 @@ class Fabric(NamedTuple):
     chips: Scalar
     topology: str
     radix: Scalar | None
+    peers: Scalar | None  # chips its lanes are shared by: the radix, unless a bound holds fewer
     lanes: Scalar | None
     in_network_reduction: Scalar
     bytes_per_s: Scalar

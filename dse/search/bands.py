@@ -93,6 +93,12 @@ def bands(run: Run, draws: int = DRAWS) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def bands_of(row: archives.Row, settings: Settings, grids, draws: int = DRAWS) -> dict[str, Any]:
+    """The 80 % band of each objective of one design over joint draws of the constants."""
+    logs, _, factors = _drawn(_as_design(row, settings, grids), settings, draws)
+    return {o.name: _ends(o, logs[:, k], factors[:, k]) for k, o in enumerate(settings.objectives)}
+
+
 def attained(logs: np.ndarray) -> dict[str, list[float | None]] | None:
     """Band of the whole front: the second goal that designs of a draw reach at each of the first.
 

@@ -10,40 +10,44 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dse.resources import logic
-from dse.search import aims, confirm, polish, refine
+from dse.search import aims, bands, confirm, polish, refine
 from dse.search.archive import Row, nondominated
 from dse.search.batch import Evaluator
-from dse.search.certificate import Bound, Level, bound
-from dse.search.convex import CELLS, ConvexForm, violations
+from dse.search.certificate import Leaf, Level, Tree
+from dse.search.convex import ConvexForm, violations
 from dse.search.study import Search
 
 LN10 = np.log(10.0)
-SEGMENTS = 2048  # random segments that test whether a structure is convex
-OPEN = 6  # deployments polished at a level where a bound leaves room
+SEGMENTS = 4096  # random segments that test whether a family is convex
+OPEN = 6  # branches of a family polished at a level where a bound leaves room
 CLOSING = 3  # rounds of bounding and polishing at a level
+PROGRAMS = 16_000  # linear programs of a family in each
+PRICED = 400  # linear programs from which prices are read
 OURS = ("pace", "clock")  # limits that stand for laws, not for anything one could buy
 WORTH = 1e-3  # natural logarithm: a design so little better is not kept
 
 
-class Branch(NamedTuple):
-    """A family whose weights lie in the fast memory to some share, and a radix of its links."""
+class Structure(NamedTuple):
+    """A family in convex form."""
 
     family: str
     form: ConvexForm
-    cell: tuple[float, float, float]
-    points: np.ndarray  # deployments it matters for
-    convex: bool
+    convex: bool  # by test, and every design of it in some branch
 
 
 class Certified(NamedTuple):
     """One level."""
 
     level: Level
-    bound: Bound  # of energy
-    branch: Branch  # where that is
+    bound: Leaf  # of energy: the branch that may have the least
+    structure: Structure  # where that is
     both: float  # the larger of the logarithms of both goals, less what was found, at least
-    limits: dict[str, Any]  # of the best design found: used, allowed, unit
-    sound: bool  # whether every branch that matters here is convex
+    opened: int  # branches that prices alone did not exclude
+    left: int  # branches that may still do better, in both goals
+    prices: dict[str, float]  # percent of J/token per percent of a limit, at the best design found
+    limits: dict[str, Any]  # there: allowed, unit
+    band: list[float] | None  # of its J/token, over the ranges of the constants
+    sound: bool  # whether every structure is convex
 
     @property
     def gap(self) -> float:
@@ -64,32 +68,25 @@ def certify(search: Search, levels: int, report: Callable[[str], None]) -> dict[
         levels: how many speeds of the front to bound at.
         report: takes a line for people.
     """
-    branches = _branches(search)
-    for branch in branches:
-        if not branch.convex:
-            report(f"{branch.family} {branch.cell}: not convex, locally optimal only")
+    structures = [_structure(name, e) for name, e in search.evaluators.items()]
+    for structure in structures:
+        if not structure.convex:
+            report(f"{structure.family}: not convex, locally optimal only")
     found = []
     for speed in _speeds(search, levels):
-        certified = _closed(search, branches, speed)
+        certified = _closed(search, structures, speed)
         report(f"{np.exp(speed):>10,.0f} tok/s  {np.exp(certified.level.log_joules) * 1e3:.4g} mJ  "
                f"no design below {np.exp(certified.bound.least) * 1e3:.4g} mJ  "
                f"gap {certified.gap:.2%}, in both goals {certified.gap_in_both:.2%}")  # fmt: skip
         found.append(certified)
-    return _summary(found, branches)
+    return _summary(found, structures)
 
 
-def _branches(search: Search) -> list[Branch]:
-    rng = np.random.default_rng(0)
-    found = []
-    for name, evaluator in search.evaluators.items():
-        form = ConvexForm(evaluator)
-        points = rng.integers(0, len(evaluator.grid), SEGMENTS)
-        for shares in CELLS if form.has_cells else CELLS[:1]:
-            for radix in form.radixes():
-                cell = (*shares, radix)
-                convex = max(violations(form, points, cell).values()) == 0
-                found.append(Branch(name, form, cell, form.points_for(radix), bool(convex)))
-    return found
+def _structure(name: str, evaluator: Evaluator) -> Structure:
+    form = ConvexForm(evaluator)
+    drawn = form.drawn(SEGMENTS, np.random.default_rng(0))
+    convex = form.splitter.is_covered and max(violations(form, drawn).values()) == 0
+    return Structure(name, form, bool(convex))
 
 
 def _speeds(search: Search, levels: int) -> np.ndarray:
@@ -104,32 +101,51 @@ def _level(search: Search, speed: float) -> Level:
     return Level(speed, float(-logs[logs[:, 0] >= speed - 1e-6, 1].max()))
 
 
-def _closed(search: Search, branches: list[Branch], speed: float) -> Certified:
-    """Bound a level; where room is left, polish there and bound again."""
-    for number in range(CLOSING):
-        level = _level(search, speed)
-        bounds = [(bound(b.form, b.cell, b.points, _places(search, b, speed), level), b)
-                  for b in branches]  # fmt: skip
-        if number == CLOSING - 1 or not any(len(b.left) for b, _ in bounds):
-            break
-        before = level.log_joules
-        for found, branch in bounds:
-            _polish(search, branch, found, speed)
-        if _level(search, speed).log_joules > before - WORTH:
-            break
-    least, branch = min(bounds, key=lambda pair: pair[0].least)
-    sound = all(b.convex for b in branches)
+def _closed(search: Search, structures: list[Structure], speed: float) -> Certified:
+    """Bound a level; where room is left, polish there and bound on."""
     level = _level(search, speed)
-    both = min(bound(b.form, b.cell, b.points, _places(search, b, speed), level, both=True).least
-               for b in branches)  # fmt: skip
-    return Certified(level, least, branch, both, _limits(search, speed), sound)
+    trees = [
+        Tree(s.form, s.form.roots(-speed), _place(search, s, speed), level) for s in structures
+    ]
+    for _ in range(CLOSING):
+        for structure, tree in zip(structures, trees, strict=True):
+            tree.grow(level, PROGRAMS)
+            _polish(search, structure, tree.leaves[:OPEN], speed)
+        before, level = level, _level(search, speed)
+        if level.log_joules > before.log_joules - WORTH:
+            break
+    least, structure = min(((tree.worst, s) for s, tree in zip(structures, trees, strict=True)),
+                           key=lambda pair: pair[0].least)  # fmt: skip
+    for tree in trees:
+        tree.ask_for_both(level)
+        tree.grow(level, PROGRAMS)
+    both = min(tree.worst.least for tree in trees)
+    opened, left = sum(tree.opened for tree in trees), sum(len(tree.leaves) for tree in trees)
+    sound, best = all(s.convex for s in structures), _best(search, speed)
+    prices = _prices(next(s for s in structures if s.family == best.family), best, speed)
+    return Certified(level, least, structure, both, opened, left, prices, _limits(search, best),
+                     _band(search, best), sound)  # fmt: skip
 
 
-def _limits(search: Search, speed: float) -> dict[str, Any]:
-    """Limits of the best design found at a speed, in float64."""
+def _best(search: Search, speed: float) -> Row:
+    """The best design found at a speed."""
     logs, rows = search.archive.points * LN10, search.archive.rows
     fast = np.flatnonzero(logs[:, 0] >= speed - 1e-6)
-    row = rows[fast[np.argmax(logs[fast, 1])]]
+    return rows[fast[np.argmax(logs[fast, 1])]]
+
+
+def _prices(structure: Structure, row: Row, speed: float) -> dict[str, float]:
+    """What each limit is worth where the deployment of a design has its least energy."""
+    form = structure.form
+    everything = Level(speed, np.inf)
+    roots = form.roots(-speed, np.array([row.point]))
+    tree = Tree(form, roots, knobs_of(form, row.values), everything)
+    tree.grow(everything, PRICED)
+    return dict(zip(form.limit_names, tree.worst.prices.tolist(), strict=True))
+
+
+def _limits(search: Search, row: Row) -> dict[str, Any]:
+    """Limits of a design, in float64."""
     evaluator = search.evaluators[row.family]
     pair = (row.values, evaluator.grid.choices[row.point])
     (result,) = confirm.confirmed(evaluator.family, [pair], search.settings)
@@ -137,19 +153,24 @@ def _limits(search: Search, speed: float) -> dict[str, Any]:
     return limits | {c.stem: (c.allowed, c.metric.quantity) for c in search.settings.constraints}
 
 
-def _places(search: Search, branch: Branch, speed: float) -> np.ndarray:
+def _band(search: Search, row: Row) -> list[float] | None:
+    """J/token of a design over the ranges of the constants: the middle 80 % of joint draws."""
+    (_, per_watt) = bands.bands_of(row, search.settings, search.evaluators).values()
+    return None if per_watt is None else [1 / per_watt[1], 1 / per_watt[0]]
+
+
+def _place(search: Search, structure: Structure, speed: float) -> np.ndarray:
     """Knobs of the family's best design at a level, or of its fastest: where tangents start."""
-    evaluator = search.evaluators[branch.family]
     points, rows = search.competed
-    mine = [i for i, row in enumerate(rows) if row.family == branch.family]
+    mine = [i for i, row in enumerate(rows) if row.family == structure.family]
     if not mine:
-        values = evaluator.family.start
+        values = structure.form.evaluator.family.start
     else:
         logs = points[mine]
         fast = logs[:, 0] * LN10 >= speed - 1e-6
         best = np.argmax(np.where(fast, logs[:, 1], logs[:, 0] - 100.0))
         values = rows[mine[int(best)]].values
-    return knobs_of(branch.form, values)[None]
+    return knobs_of(structure.form, values)
 
 
 def knobs_of(form: ConvexForm, values) -> np.ndarray:
@@ -161,35 +182,34 @@ def knobs_of(form: ConvexForm, values) -> np.ndarray:
     return np.log([max(settled[axis.path], axis.low) for axis in form.axes])
 
 
-def _polish(search: Search, branch: Branch, found: Bound, speed: float) -> None:
+def _polish(search: Search, structure: Structure, leaves: list[Leaf], speed: float) -> None:
     """Designs where the programs ended, polished at the level; what is better joins the run."""
-    points, where = found.left[:OPEN], found.where[:OPEN]
-    if not len(points):
+    if not leaves:
         return
-    evaluator, polisher = search.evaluators[branch.family], search.polishers[branch.family]
-    starts, at = _starts(evaluator, branch, where), points
+    family, polisher = structure.family, search.polishers[structure.family]
+    starts = _starts(structure.form, leaves)
+    at = np.concatenate([leaf.branch.point for leaf in leaves])
     wanted = aims.together([aims.level_aim(np.array([speed, -np.inf]))] * len(at))
     moved = polisher(starts, at, wanted, polish.FAR)
     shares, merit = refine.refined(polisher, moved.shares, at, wanted, 10)
     values = polisher.values(shares, at)
     good = (values[:, 2:] <= 1e-6).all(axis=1)
-    logs = values[:, :2] / LN10
-    both = np.concatenate([search.archive.points, logs])
+    both = np.concatenate([search.archive.points, values[:, :2] / LN10])
     better = good & nondominated(both)[len(search.archive.points) :]
-    rows = [Row(0, branch.family, tuple(shares[i]), int(at[i]))
+    rows = [Row(0, family, tuple(shares[i]), int(at[i]))
             for i in np.argsort(-merit) if better[i]]  # fmt: skip
     if rows:
-        search.enter(rows[:OPEN])
+        search.enter(rows)
 
 
-def _starts(evaluator: Evaluator, branch: Branch, where: np.ndarray) -> np.ndarray:
+def _starts(form: ConvexForm, leaves: list[Leaf]) -> np.ndarray:
     """Unit-cube designs at the solutions of programs."""
-    family = evaluator.family
-    column = {axis.path: i for i, axis in enumerate(branch.form.axes)}
-    radix = branch.cell[-1]
+    family = form.evaluator.family
+    column = {axis.path: i for i, axis in enumerate(form.axes)}
     values = np.array([
-        [np.exp(row[column[a.path]]) if a.path in column else radix for a in family.axes]
-        for row in where
+        [np.exp(leaf.where[column[a.path]]) if a.path in column else leaf.branch.peers[0]
+         for a in family.axes]
+        for leaf in leaves
     ])  # fmt: skip
     return np.clip(family.unit_cube(values), 0.0, 1.0)
 
@@ -197,7 +217,7 @@ def _starts(evaluator: Evaluator, branch: Branch, where: np.ndarray) -> np.ndarr
 # --- what is said ---------------------------------------------------------------------------------
 
 
-def _summary(found: list[Certified], branches: list[Branch]) -> dict[str, Any]:
+def _summary(found: list[Certified], structures: list[Structure]) -> dict[str, Any]:
     gaps = np.array([c.gap for c in found])
     in_both = np.array([c.gap_in_both for c in found])
     sound = np.array([c.sound for c in found])
@@ -208,13 +228,11 @@ def _summary(found: list[Certified], branches: list[Branch]) -> dict[str, Any]:
         "certified_share": float(sound.mean()),
         "structures": [
             {
-                "family": b.family,
-                "weights_on_chip": list(b.cell[:2]),
-                "radix": b.cell[2],
-                "deployments": len(b.points),
-                "convex": b.convex,
+                "family": s.family,
+                "deployments": len(s.form.evaluator.grid),
+                "convex": s.convex,
             }
-            for b in branches
+            for s in structures
         ],
         "levels": [_line(c) for c in found],
     }
@@ -228,22 +246,22 @@ def _price(name: str, price: float, c: Certified) -> dict[str, Any]:
 
 
 def _line(c: Certified) -> dict[str, Any]:
-    names = c.branch.form.limit_names
-    prices = [_price(n, float(p), c) for n, p in zip(names, c.bound.prices, strict=True)
-              if p > 1e-3 and n not in OURS]  # fmt: skip
-    choice = c.branch.form.evaluator.grid.choices[c.bound.point]
-    deployment = {n: getattr(choice, n) for n in c.branch.form.evaluator.settings.deployment}
+    form, branch = c.structure.form, c.bound.branch
+    prices = [_price(name, price, c) for name, price in c.prices.items()
+              if price > 1e-3 and name not in OURS]  # fmt: skip
+    choice = form.evaluator.grid.choices[branch.point[0]]
+    deployment = {n: getattr(choice, n) for n in form.evaluator.settings.deployment}
     return {
         "user_tokens_per_s": float(np.exp(c.level.log_speed)),
         "j_per_token": float(np.exp(c.level.log_joules)),
         "j_per_token_bound": float(np.exp(c.bound.least)),
+        "j_per_token_band": c.band,
         "gap": c.gap,
         "gap_in_both": c.gap_in_both,
-        "family": c.branch.family,
-        "radix": c.branch.cell[2],
-        "weights_on_chip": list(c.branch.cell[:2]),
+        "family": c.structure.family,
+        "weights_on_chip": [float(branch.least[0]), float(branch.most[0])],
         "deployment": deployment,
-        "deployments_opened": int(c.bound.opened),
-        "deployments_left": len(c.bound.left),
+        "branches_opened": c.opened,
+        "branches_left": c.left,
         "shadow_prices": prices,
     }

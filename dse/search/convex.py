@@ -1,10 +1,9 @@
 """A study's model in convex form: what bounds on the whole space are computed from.
 
-With the deployment, the whole-number knobs without a convex relaxation, and the share of weights in
-the fast memory held, and with the step time as a variable of its own (a system may wait), goals and
-limits are built of products, sums and maxima. So their logarithms are convex in the logarithms of
-the knobs, and a tangent anywhere is a bound everywhere. What is not convex is replaced by something
-below it (`exchange.FLOOR`, residency cells); what is left is found by test, not assumed.
+With a deployment and what else a branch holds (`dse.search.branches`), and with the step time as a
+variable of its own (a system may wait), goals and limits are built of products, sums and maxima. So
+their logarithms are convex in the logarithms of the knobs, and a tangent anywhere is a bound
+everywhere. What is left that is not convex is found by test, not assumed.
 """
 
 import dataclasses
@@ -15,16 +14,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from dse.estimate.exchange import FLOOR
-from dse.estimate.step import Design, estimate_step
+from dse.estimate.prepare import FULL
+from dse.estimate.step import Design, Held, estimate_step
 from dse.search.batch import Evaluator
+from dse.search.branches import FAST, SUMS, Branch, Splitter
 from dse.search.space import Axis, with_leaves
 
-WIDTH = 2048  # points per call
+WIDTH = 256  # points per call: what is kept per variable stays in the cache of a core
+ALIKE = 16  # rows of a branch drawn at random
 LEAST_USED = 1e-3  # a limit used less than this share is given no slope
 CLOCKS_HZ = (1e8, 5e9)  # no clock limit lies outside
-FAST = ("macro", "scratchpad")
-CELLS = ((1.0, 1.0), (0.95, 1.0), (0.7, 0.95), (0.0, 0.7))  # shares of weights in the fast memory
+LEAST_S, MOST_S = np.log(1e-6), np.log(0.1)  # of the step time as a variable
 
 
 class Tangents(NamedTuple):
@@ -35,7 +35,7 @@ class Tangents(NamedTuple):
 
 
 class ConvexForm:
-    """One family at held whole numbers: variables are log knobs, then the log of the step time."""
+    """One family: variables are the logarithms of its knobs, then that of the step time."""
 
     def __init__(self, evaluator: Evaluator):
         self.evaluator = evaluator
@@ -47,29 +47,42 @@ class ConvexForm:
             self.axes.append(Axis("clock", "clock", "hertz", *CLOCKS_HZ, log=True))
         self.low = np.log([a.low for a in self.axes])
         self.high = np.log([a.high for a in self.axes])
+        self.splitter = Splitter(evaluator, self.axes)
         self.limit_names: tuple[str, ...] = ()
         self._compiled = jax.jit(self._tangents)
         self._values = jax.jit(self._outputs)
 
-    def tangents(self, variables: np.ndarray, points: np.ndarray, cell) -> Tangents:
-        """Tangents of all outputs, ``[point]`` many, each at one point of the deployment grid."""
-        values, slopes = self._in_parts(self._compiled, variables, points, cell)
+    def roots(self, log_pace: float, points: np.ndarray | None = None) -> Branch:
+        """Branches that together hold every design of the family up to a step time."""
+        low, high = np.append(self.low, LEAST_S), np.append(self.high, log_pace)
+        return self.splitter.roots(low, high, points)
+
+    def drawn(self, count: int, rng: np.random.Generator) -> Branch:
+        """So many rows of random branches, with random splits made or not, some rows alike."""
+        roots = self.roots(MOST_S)
+        some = roots.of(rng.integers(0, len(roots.point), -(-count // ALIKE)))
+        return self.splitter.drawn(some, rng).of(np.arange(count) // ALIKE)
+
+    def tangents(self, variables: np.ndarray, branch: Branch) -> Tangents:
+        """Tangents of all outputs at ``[branch, variable]``."""
+        values, slopes = self._in_parts(self._compiled, variables, branch)
         return Tangents(values.T, np.moveaxis(slopes, -1, 0))
 
-    def values(self, variables: np.ndarray, points: np.ndarray, cell) -> np.ndarray:
-        """Outputs alone, ``[point, output]``."""
-        return self._in_parts(lambda *a: (self._values(*a),), variables, points, cell)[0].T
+    def values(self, variables: np.ndarray, branch: Branch) -> np.ndarray:
+        """Outputs alone, ``[branch, output]``."""
+        return self._in_parts(lambda *a: (self._values(*a),), variables, branch)[0].T
 
-    def _in_parts(self, function, variables, points, cell):
+    def _in_parts(self, function, variables, branch: Branch):
         parts = []
+        held = np.stack([*branch[1:-2], *branch.spilling])
         with jax.enable_x64(True):
             given = jax.tree.map(lambda leaf: np.float64(leaf), self._given)
-            for start in range(0, len(points), WIDTH):
-                rows = np.arange(start, min(start + WIDTH, len(points)))
+            for start in range(0, len(held[0]), WIDTH):
+                rows = np.arange(start, min(start + WIDTH, len(held[0])))
                 filled = np.resize(rows, WIDTH)
-                columns = self.evaluator.deployments(points[filled])
+                columns = self.evaluator.deployments(branch.point[filled])
                 deployments = tuple(np.asarray(column, float) for column in columns)
-                found = function(variables[filled].T, deployments, np.array(cell, float), given)
+                found = function(variables[filled].T, deployments, held[:, filled], given)
                 parts.append([np.asarray(part)[..., : len(rows)] for part in found])
         return [np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)]
 
@@ -80,28 +93,32 @@ class ConvexForm:
         common = tuple(None if c is None else float(c) for c in self.evaluator.cut.common)
         return spec, self.evaluator.given[1], common
 
-    def _tangents(self, variables, deployments, cell, given):
+    def _tangents(self, variables, deployments, held, given):
         def push(tangent):
             wide = jnp.broadcast_to(tangent[:, None], variables.shape)
-            return jax.jvp(lambda v: self._outputs(v, deployments, cell, given), (variables,),
+            return jax.jvp(lambda v: self._outputs(v, deployments, held, given), (variables,),
                            (wide,))  # fmt: skip
 
         values, slopes = jax.vmap(push, out_axes=(None, 0))(jnp.eye(len(variables)))
         return values, jnp.swapaxes(slopes, 0, 1)
 
-    def _outputs(self, variables, deployments, cell, given):
+    def _outputs(self, variables, deployments, held, given):
         spec, scenario, common = given
         settings = self.evaluator.settings
         *knobs, pace = jnp.exp(variables)
+        branch = _Columns(*held)
         leaves = {a.path: value for a, value in zip(self.axes, knobs, strict=True)}
-        *shares, radix = cell
+        peers = {}
         if self.radix is not None:
-            leaves[self.radix.path] = radix
+            leaves[self.radix.path] = branch.radix
+            peers = {self.radix.path.split(".")[1]: branch.peers}
         hardware = with_leaves(spec, leaves)
-        _, *moving = deployments
-        deployment = self._resident(hardware, self.evaluator.cut.merged(common, moving), shares)
+        weights_bytes, *moving = deployments
+        deployment = self.evaluator.cut.merged(common, moving)
+        deployment = self._placed(hardware, deployment, weights_bytes, branch)
         words = (settings.fidelity, settings.power_scope)
-        estimate = estimate_step(Design(hardware, deployment), scenario, *words, pace_s=pace)
+        fixed = Held(pace, branch.awake, peers)
+        estimate = estimate_step(Design(hardware, deployment), scenario, *words, held=fixed)
         used = {name: limit.margin for name, limit in estimate.limits.items()}
         used |= {c.stem: c.margin(c.metric.of(estimate)) for c in settings.constraints}
         self.limit_names = tuple(used)
@@ -109,58 +126,49 @@ class ConvexForm:
         rows += [jnp.log(jnp.maximum(margin + 1, LEAST_USED)) for margin in used.values()]
         return jnp.stack([jnp.broadcast_to(row, variables.shape[1:]) for row in rows])
 
-    def _resident(self, hardware, deployment, cell) -> Any:
-        """At least the low share of weights in the fast memory, not more than the high one."""
-        low, high = cell
+    def _placed(self, hardware, deployment, weights_bytes, branch: "_Columns") -> Any:
+        """The deployment with sums by what is held, and weights and cache where that says."""
         laws = {name: tier.technology.law for name, tier in hardware.memory.items()}
-        large = {n: 1.0 for n in laws if laws[n] not in FAST} or dict.fromkeys(laws, 1.0)
-        share = {n: low if law in FAST else 1 - high for n, law in laws.items()}
-        if not self.has_cells:
-            share = large
-        placed = {
-            "weights_in": {n: share.get(n, 0.0) for n in laws},
-            "kv_in": {n: large.get(n, 0.0) for n in laws},
-        }
-        return dataclasses.replace(deployment, collective=FLOOR, **placed)
-
-    def radixes(self) -> list[float]:
-        """Powers of two in the range of the radix; of switches, where ports are free, the most."""
-        if self.radix is None:
-            return [0.0]
-        link = self.evaluator.family.loaded.spec.link[self.radix.path.split(".")[1]]
-        if link.topology == "switch":
-            return [self.radix.high]
-        powers = 2.0 ** np.arange(11)
-        return [float(p) for p in powers if self.radix.low <= p <= self.radix.high]
-
-    def points_for(self, radix: float) -> np.ndarray:
-        """Deployments that a radix may suit best: wider than their widest group serves nothing."""
-        columns = self.evaluator.grid.columns
-        widest = np.asarray(columns.chips / columns.pp, float)
-        if radix == self.radixes()[0]:
-            return np.arange(len(widest))
-        return np.flatnonzero(widest > radix / 2)
-
-    @property
-    def has_cells(self) -> bool:
-        """Whether weights may lie in two kinds of memory."""
-        tiers = self.evaluator.family.loaded.spec.memory.values()
-        return len({tier.technology.law in FAST for tier in tiers}) == 2
+        weights = cache = dict.fromkeys(laws, 1.0)
+        if self.splitter.has_two_memories:
+            (fast,) = (name for name, law in laws.items() if law in FAST)
+            share = FULL * hardware.memory[fast].capacity_bytes / weights_bytes
+            inside = jnp.where(branch.linked > 0, share, branch.least)
+            outside = branch.spilling * share**branch.power
+            weights = {n: inside if n == fast else outside for n in laws}
+            cache = {n: branch.cached if n == fast else 1 - branch.cached for n in laws}
+        sums = {part: getattr(branch, part) for part in SUMS}
+        return dataclasses.replace(deployment, sums=sums, weights_in=weights, kv_in=cache)
 
 
-def violations(form: ConvexForm, points: np.ndarray, cell, seed: int = 0) -> dict[str, float]:
+class _Columns(NamedTuple):
+    """What of a `Branch` the model is told, traced."""
+
+    radix: Any
+    peers: Any
+    linked: Any
+    least: Any
+    most: Any
+    cached: Any
+    attention: Any
+    feedforward: Any
+    awake: Any
+    spilling: Any
+    power: Any
+
+
+def violations(form: ConvexForm, branch: Branch, seed: int = 0) -> dict[str, float]:
     """Share of random segments on which an output's middle lies above the mean of its ends.
 
-    Segments lie anywhere in the box with ends that keep the junction's limit (beyond it leakage
-    runs away); an output without violations is taken as convex, one with any makes the structure
-    uncertified.
+    Segments lie anywhere in the ranges of their branches, with ends that keep the junction's limit
+    (beyond it leakage runs away); an output without violations is taken as convex, one with any
+    makes the structure uncertified.
     """
     rng = np.random.default_rng(seed)
-    low, high = np.append(form.low, np.log(1e-6)), np.append(form.high, np.log(1e-1))
-    start, end = rng.uniform(low, high, (2, len(points), len(low)))
-    end = start + rng.uniform(0.1, 1.0, (len(points), 1)) * (end - start)
-    first, last = form.values(start, points, cell), form.values(end, points, cell)
-    middle = form.values(0.5 * (start + end), points, cell)
+    start, end = rng.uniform(branch.low, branch.high, (2, *branch.low.shape))
+    end = start + rng.uniform(0.1, 1.0, (len(start), 1)) * (end - start)
+    first, last = form.values(start, branch), form.values(end, branch)
+    middle = form.values(0.5 * (start + end), branch)
     junction = 1 + form.limit_names.index("junction") if "junction" in form.limit_names else 0
     cool = np.maximum(first[:, junction], last[:, junction]) <= 0 if junction else True
     sound = np.isfinite(first) & np.isfinite(last) & np.isfinite(middle)

@@ -6,7 +6,7 @@ multipliers that become shadow prices. A program may draw its variables back to 
 square, which makes it the step of a bundle method.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class Solved(NamedTuple):
 
 
 def minimize(  # noqa: PLR0913 - the parts of a program
-    cost, rows, limits, low, high, penalty: float, stiffness=0.0
+    cost, rows, limits, low, high, penalty: float, stiffness: Any = 0.0
 ) -> Solved:
     """``min cost x + x stiffness x / 2 + penalty sum(max(rows x - limits, 0))``, x within bounds.
 

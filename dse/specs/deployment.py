@@ -49,6 +49,9 @@ class Deployment(eqx.Module):
     accepted: float  # tokens accepted per step and sequence
     queries: float  # query tokens per step and sequence: 1 + drafts
     draft_layers: float  # extra layer passes for drafting
+    # Part of a layer -> which of `exchange.AUTO` its sums use, where a bound holds it; below zero
+    # less than any of them.
+    sums: dict[str, float] | None = None
     collective: str = eqx.field(static=True, default="auto")
     prefill: str = eqx.field(static=True, default="ignored")
 

@@ -159,3 +159,11 @@ def tools(refined_run):
     """(evaluator, polisher) of the tiny study's one family."""
     name = next(iter(refined_run.evaluators))
     return refined_run.evaluators[name], refined_run.polishers[name]
+
+
+@pytest.fixture(scope="session")
+def form(tools):
+    """The tiny study's one family in convex form."""
+    from dse.search.convex import ConvexForm
+
+    return ConvexForm(tools[0])
