@@ -74,6 +74,23 @@ def into_gaps(front: np.ndarray, count: int, rng) -> list[Aim]:
     return [level_aim(with_one_free(at, goal)) for at, goal in zip(levels, free, strict=True)]
 
 
+def widest_gaps(front: np.ndarray, count: int, rng) -> np.ndarray:
+    """Pairs of neighbors on a front ``[point, goal]`` that is sorted by its first goal.
+
+    Of two goals those whose gap costs most hypervolume, of more those furthest apart among some.
+
+    Returns:
+        indices, ``[pair, 2]``, at most ``count`` of them.
+    """
+    if len(front) < 2:
+        return np.empty((0, 2), int)
+    if front.shape[1] > 2:
+        return np.stack(_gaps(front, count, rng), axis=1)
+    areas = np.diff(front[:, 0]) * -np.diff(front[:, 1])
+    first = np.argsort(-areas, kind="stable")[:count]
+    return np.stack([first, first + 1], axis=1)
+
+
 def _gaps(front: np.ndarray, count: int, rng) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of neighbors: of many drawn at random, those furthest apart."""
     from scipy.spatial import KDTree

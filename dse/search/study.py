@@ -17,7 +17,7 @@ import optuna
 import pandas as pd
 
 from dse import compile_cache
-from dse.search import aims, archive, batch, goals, polish, runs, samplers, warm
+from dse.search import aims, archive, batch, goals, polish, runs, samplers, sweeps, warm
 from dse.search.archive import Archive, Row
 from dse.search.batch import Evaluator
 from dse.search.journal import Trials
@@ -263,7 +263,7 @@ class Search:
         targets = np.array([self._target(s, level, i) for i, (s, level) in pairs])
         polisher = self.polishers[evaluator.family.name]
         shares = evaluator.family.unit_cube(designs)
-        moved, spent = warm.served(polisher, warm.sweep_of(evaluator, shares, outcome), targets)
+        moved, spent = warm.served(polisher, sweeps.sweep_of(evaluator, shares, outcome), targets)
         self.state["evaluations"] += spent
         designs = evaluator.family.from_unit_cube(moved)
         outcome = self._sweep(evaluator, designs)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dse.report import certificates
-from dse.search import aims, certify, polish, runs, warm
+from dse.search import aims, certify, polish, runs, sweeps
 from dse.search.certificate import Level, Tree
 from dse.search.convex import violations
 
@@ -45,7 +45,7 @@ def test_no_design_is_below_its_bound(form, refined_run, tools):
     level, tree = grown(form, refined_run, len(refined_run.archive.rows) // 2)
     found = tree.worst
     assert level.log_joules - found.least == pytest.approx(0, abs=0.005)
-    swept = warm.sweep(tools[0], np.random.default_rng(2).uniform(size=(1000, 3)))
+    swept = sweeps.sweep(tools[0], np.random.default_rng(2).uniform(size=(1000, 3)))
     fast = (swept.broken <= 0) & (swept.goals[0] >= level.log_speed)
     assert fast.any()
     assert (-swept.goals[1][fast]).min() >= found.least - 1e-5
@@ -65,7 +65,7 @@ def test_a_bound_of_both_goals_holds_and_follows_the_level(form, refined_run, to
     level, tree = grown(form, refined_run, 2, both=0.05)
     found = tree.worst.least
     assert -0.06 < found <= -0.045
-    swept = warm.sweep(tools[0], np.random.default_rng(2).uniform(size=(1000, 3)))
+    swept = sweeps.sweep(tools[0], np.random.default_rng(2).uniform(size=(1000, 3)))
     goals = swept.goals[:, swept.broken <= 0]
     gains = np.minimum(goals[0] - level.log_speed, goals[1] + level.log_joules)
     assert gains.max() <= -found + 1e-5
@@ -79,7 +79,7 @@ def test_a_search_of_ten_steps_shows_a_large_gap(form, tools, refined_run):
     shares, at = rng.uniform(size=(3, 3)), rng.integers(0, len(evaluator.grid), 3)
     wanted = aims.together([aims.level_aim(np.array([level.log_speed, -np.inf]))] * 3)
     moved = polisher(shares, at, wanted, polish.Pace(10, 0.02)).shares
-    swept = warm.sweep(evaluator, moved)
+    swept = sweeps.sweep(evaluator, moved)
     good = (swept.broken <= 0) & (swept.goals[0] >= level.log_speed)
     crippled = Level(level.log_speed, float(-swept.goals[1][good].max()))
     place = certify.knobs_of(form, refined_run.archive.rows[2].values)

@@ -218,6 +218,6 @@ def best_of_many(form, evaluator, case, die):
     values = {"voltage": rail, "memory.dram.areal": areal, "die": dies}
     family, at = evaluator.family, point_of(form, batch)
     designs = np.column_stack([np.broadcast_to(values[a.path], len(dies)) for a in family.axes])
-    swept = warm.sweep(evaluator, np.clip(family.unit_cube(designs), 0, 1))
+    swept = sweeps.sweep(evaluator, np.clip(family.unit_cube(designs), 0, 1))
     good = (swept.broken[:, at] <= 0) & (swept.goals[0][:, at] >= np.log(speed) - 1e-4)
     return -swept.goals[1][good, at].max()

@@ -5,7 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dse.search import aims, batch, polish, refine, warm
+from dse.search import aims, batch, polish, refine, sweeps, warm
+from dse.search.archive import Row
+from dse.search.pool import BLENDS, Pool
 
 LN10 = np.log(10)
 
@@ -46,7 +48,7 @@ def test_polish_and_refinement_never_lose(tools):
 def test_the_gradient_phase_beats_as_many_random_designs(refined_run, tools):
     evaluator, _ = tools
     drawn = np.random.default_rng(1).uniform(size=(400, 3))
-    swept = warm.sweep(evaluator, drawn)
+    swept = sweeps.sweep(evaluator, drawn)
     feasible = swept.broken <= 0
     logs = np.stack([goal[feasible] for goal in swept.goals], axis=1) / LN10
     from dse.search.archive import hypervolume
@@ -73,6 +75,63 @@ def test_levels_go_where_gaps_cost_most():
     levels = aims.gap_levels(front, 4)
     assert ((levels > 0) & (levels < 1)).sum() == 1
     assert ((levels > 1) & (levels < 2)).sum() == 3
+
+
+def test_the_widest_gaps_by_hand():
+    """Gaps of 1 x 1 and 1 x 3: the second costs more."""
+    front = np.array([[0.0, 4.0], [1.0, 3.0], [2.0, 0.0]])
+    rng = np.random.default_rng(0)
+    assert aims.widest_gaps(front, 1, rng).tolist() == [[1, 2]]
+    assert aims.widest_gaps(front, 9, rng).tolist() == [[1, 2], [0, 1]]
+    assert len(aims.widest_gaps(front[:1], 9, rng)) == 0
+
+
+def test_what_lies_between_two_designs_is_hardly_worse(tools):
+    """Goals are nearly convex: the middle of two designs loses no percent on the mean of both."""
+    _, polisher = tools
+    shares = np.random.default_rng(3).uniform(size=(40, 3))
+    points = np.full(20, 3)
+    ends = [polisher.values(part, points) for part in (shares[:20], shares[20:])]
+    middle = polisher.values((shares[:20] + shares[20:]) / 2, points)
+    goals = polisher.goals
+    assert np.isfinite(middle).all()
+    assert (middle[:, :goals] >= (ends[0] + ends[1])[:, :goals] / 2 - 0.01).all()
+
+
+def test_blends_lie_on_the_way_and_hold_what_is_whole(tools):
+    evaluator, polisher = tools
+    one, other = Row(0, "a", (0.2, 0.4, 0.0), 1), Row(0, "a", (0.6, 0.0, 1.0), 2)
+    found = Pool(evaluator, polisher).blends([(one, other)])
+    for index, axis in enumerate(evaluator.family.axes):
+        ends = [one.values[index], other.values[index]]
+        between = ends if axis.is_coarse or axis.is_radix else np.interp(BLENDS, [0, 1], ends)
+        assert set(found[:, index].round(9)) == set(np.round(between, 9))
+
+
+def test_designs_around_one_are_itself_and_what_is_one_step_away(tools):
+    evaluator, polisher = tools
+    row = Row(0, "a", (0.5, 0.5, 0.5), 5)
+    found = Pool(evaluator, polisher)._around(row)
+    neighbors = evaluator.grid.choices.neighbors(5)
+    assert found.points[: 1 + len(neighbors)].tolist() == [5, *neighbors]
+    assert (found.points[1 + len(neighbors) :] == 5).all()
+    values = evaluator.family.from_unit_cube(found.shares)
+    for axis, column in zip(evaluator.family.axes, values.T, strict=True):
+        if axis.is_coarse:
+            assert set(np.abs(column - column[0])) == {0.0, 1.0}
+
+
+def test_blending_never_loses_and_is_what_a_sweep_says(tools, refined_run):
+    evaluator, polisher = tools
+    phase = warm.Warm({"a": evaluator}, {"a": polisher}, refined_run.settings, 0)
+    phase.run(1)
+    before = phase.archive.hypervolume
+    phase._blend()
+    assert phase.archive.hypervolume >= before
+    for goals, row in list(zip(phase.archive.points, phase.archive.rows, strict=True))[::5]:
+        swept = sweeps.sweep(evaluator, np.array([row.values]))
+        assert swept.goals[:, 0, row.point] / LN10 == pytest.approx(goals, abs=1e-6)
+        assert swept.broken[0, row.point] <= 0
 
 
 def test_neighbors_differ_in_one_choice(tools):
