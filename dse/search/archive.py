@@ -12,6 +12,7 @@ import numpy as np
 
 THIN_STORED = 0.005  # in log10: what is kept of a front on disk
 THIN_DRAWN = 0.02
+DROPPED = 20  # one of so many is dropped at a time
 
 
 class Row(NamedTuple):
@@ -70,6 +71,20 @@ def hypervolume(points: np.ndarray, reference: np.ndarray) -> float:
     if len(above) == 0:
         return 0.0
     return float(moocore.hypervolume(above, ref=reference, maximise=True))
+
+
+def chosen(points: np.ndarray, reference: np.ndarray, most: int) -> np.ndarray:
+    """Indices of at most so many points of a front, which keep nearly all of its hypervolume.
+
+    Those that contribute least are dropped, a few at a time: what is left beside them then
+    contributes more.
+    """
+    kept = np.arange(len(points))
+    while len(kept) > most:
+        each = moocore.hv_contributions(points[kept], ref=reference, maximise=True)
+        dropped = min(len(kept) - most, max(1, len(kept) // DROPPED))
+        kept = np.delete(kept, np.argsort(each, kind="stable")[:dropped])
+    return kept
 
 
 def thin(points: np.ndarray, distance: float) -> np.ndarray:

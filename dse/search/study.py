@@ -358,13 +358,12 @@ def look_first(settings: Settings, evaluators: dict[str, Evaluator]) -> None:
 
 
 def _spread(found: Archive, most: int) -> list[Row]:
-    """One row for each piece of hardware on a front, at most so many, spread over it."""
+    """At most so many pieces of hardware on a front, which keep nearly all of its hypervolume."""
     first: dict[tuple, Row] = {}
-    for row in found.rows:
+    for index in archive.chosen(found.points, found.reference, most):
+        row = found.rows[index]
         first.setdefault((row.family, row.values), row)
-    rows = list(first.values())
-    kept = np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))
-    return [rows[i] for i in kept]
+    return list(first.values())
 
 
 def _move(study: optuna.Study, trial, parameters: dict[str, Any]) -> None:

@@ -28,6 +28,24 @@ def test_thinning_keeps_both_ends_and_its_distance():
     assert (steps[:-1] >= 0.1 - 1e-12).all()
 
 
+def test_the_points_chosen_keep_what_they_cover_alone():
+    """Above (0, 0): (1, 3) alone covers 1, (2, 2.9) hardly 1.9, (2.1, 1) only 0.1."""
+    points = np.array([[1.0, 3.0], [2.0, 2.9], [2.1, 1.0]])
+    assert archive.chosen(points, np.zeros(2), 1).tolist() == [1]
+    assert archive.chosen(points, np.zeros(2), 2).tolist() in ([0, 1], [1, 2])
+    assert archive.chosen(points, np.zeros(2), 9).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("goals", [2, 3])
+def test_few_points_of_a_dense_front_keep_nearly_all(goals):
+    drawn = np.abs(np.random.default_rng(0).normal(size=(500, goals)))
+    points = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)  # on a sphere: none dominates
+    kept = archive.chosen(points, np.zeros(goals), 60)
+    assert len(kept) == 60
+    every = archive.hypervolume(points, np.zeros(goals))
+    assert archive.hypervolume(points[kept], np.zeros(goals)) > (1 - 0.05 * (goals - 1)) * every
+
+
 def test_knee_of_a_corner():
     points = np.array([[0.0, 1.0], [0.9, 0.9], [1.0, 0.0]])
     assert archive.knee(points) == 1
