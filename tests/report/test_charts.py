@@ -291,6 +291,11 @@ def test_ticks_read_one_two_five():
     assert theme.ticks(1, 1e6) == pytest.approx([1, 10, 100, 1e3, 1e4, 1e5, 1e6])
 
 
+def test_a_short_title_loses_its_maker_and_what_is_in_brackets_only():
+    assert theme.short("NVIDIA GB200 NVL72 (per GPU), fastest") == "GB200 NVL72, fastest"
+    assert theme.short("AMD Instinct MI300X") == "Instinct MI300X"
+
+
 def test_html_is_self_contained(front, tmp_path):
     from dse.report.charts import pareto
 

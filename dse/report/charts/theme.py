@@ -5,6 +5,7 @@ Sizes are chosen so that a picture shrunk to a column of 450 px can still be rea
 
 import html
 import math
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -107,7 +108,7 @@ def dress(plot: Any, words: Words, dark: bool, left: int = 76, axis_px: int = AX
 
 def short(title: str) -> str:
     """A chip's title without its maker and what stands in brackets."""
-    return title.replace("NVIDIA ", "").replace("AMD ", "").split(" (")[0]
+    return re.sub(r" \([^)]*\)", "", title).replace("NVIDIA ", "").replace("AMD ", "")
 
 
 def of_run(front: Mapping[str, Any]) -> str:
