@@ -19,8 +19,8 @@ import numpy as np
 from dse.search.aims import Aim, ends, into_gaps, level_aim, spread, together, widest_gaps
 from dse.search.archive import Archive, Row, nondominated
 from dse.search.batch import Evaluator
-from dse.search.pool import Pool, Tries, all_of
 from dse.search.polish import FAR, Aims, Pace, Polisher
+from dse.search.pool import Pool, Tries, all_of
 from dse.search.refine import refined
 from dse.search.settings import Settings
 from dse.search.sweeps import Sweep, sweep
@@ -73,8 +73,8 @@ def compile_all(evaluators: dict[str, Evaluator], polishers: dict[str, Polisher]
         aims = Aims(np.ones((goals, 1)), np.full((goals, 1), -np.inf))
         polishers[name](np.full((1, len(family.axes)), 0.5), np.zeros(1, int), aims, Pace(0, 0.0))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(one, evaluators))
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        list(workers.map(one, evaluators))
 
 
 def served(polisher: Polisher, swept: Sweep, targets: np.ndarray) -> tuple[np.ndarray, int]:

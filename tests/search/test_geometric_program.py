@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dse.resources import logic
-from dse.search import warm
+from dse.search import sweeps
 from dse.search.certificate import Level, Tree
 from dse.work import decode
 
