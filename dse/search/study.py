@@ -28,7 +28,7 @@ from dse.search.trial import Swept, blocker, constraints_of, swept, table, what_
 START_LEVELS = (0.0, 0.5, 1.0)
 SAMPLES_BEFORE = 200  # random designs looked at before the first trial
 MOST_FIRST = 200  # trials that the gradient phase hands over
-MOST_ALONE = 40  # that each family searched by itself hands over
+MOST_ALONE = 80  # that each family searched by itself hands over
 RESTART_ROUNDS = 2  # of the gradient phase that asks whether a front is done
 STALL = 1e-4  # relative gain of hypervolume below which a generation brought nothing
 

@@ -196,7 +196,7 @@ def test_more_goals_scenarios_certificate_and_bands_have_their_place(made):
     front |= {"combine": "worst", "scenarios": [{"scenario": "one"}, {"scenario": "two"}]}
     front["reference_point"] = [*front["reference_point"], 1.0]
     front["certificate"] = {
-        "gap_worst": 0.013, "gap_median": 0.004,
+        "gap_worst": 0.013, "gap_median": 0.004, "certified_share": 1.0,
         "structures": [{"convex": True, "deployments": 12}],
         "levels": [{"user_tokens_per_s": 100.0, "j_per_token": 0.02, "j_per_token_bound": 0.0198,
                     "gap": 0.013, "branches_opened": 3, "branches_left": 0, "family": "a",
