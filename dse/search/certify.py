@@ -20,6 +20,7 @@ from dse.search.study import Search
 LN10 = np.log(10.0)
 SEGMENTS = 4096  # random segments that test whether a family is convex
 OPEN = 6  # branches of a family polished at a level where a bound leaves room
+POLISHED = 24  # rounds of refinement there
 CLOSING = 3  # rounds of bounding and polishing at a level
 PROGRAMS = 16_000  # linear programs of a family in each
 PRICED = 400  # linear programs from which prices are read
@@ -110,7 +111,8 @@ def _closed(search: Search, structures: list[Structure], speed: float) -> Certif
     for _ in range(CLOSING):
         for structure, tree in zip(structures, trees, strict=True):
             tree.grow(level, PROGRAMS)
-            _polish(search, structure, tree.leaves[:OPEN], speed)
+            if tree.leaves:
+                _polish(search, structure, tree.leaves[:OPEN], speed)
         before, level = level, _level(search, speed)
         if level.log_joules > before.log_joules - WORTH:
             break
@@ -119,7 +121,8 @@ def _closed(search: Search, structures: list[Structure], speed: float) -> Certif
     for tree in trees:
         tree.ask_for_both(level)
         tree.grow(level, PROGRAMS)
-    both = min(tree.worst.least for tree in trees)
+    # Who is better in both goals also saves energy at the speed, so that bound holds here too.
+    both = max(min(tree.worst.least for tree in trees), least.least - level.log_joules)
     opened, left = sum(tree.opened for tree in trees), sum(len(tree.leaves) for tree in trees)
     sound, best = all(s.convex for s in structures), _best(search, speed)
     prices = _prices(next(s for s in structures if s.family == best.family), best, speed)
@@ -160,17 +163,20 @@ def _band(search: Search, row: Row) -> list[float] | None:
 
 
 def _place(search: Search, structure: Structure, speed: float) -> np.ndarray:
-    """Knobs of the family's best design at a level, or of its fastest: where tangents start."""
+    """Knobs of the family's best design at a level: where tangents start."""
+    return knobs_of(structure.form, _values(search, structure, speed))
+
+
+def _values(search: Search, structure: Structure, speed: float) -> np.ndarray:
+    """The family's best design at a level, or its fastest; its chip as stated where it has none."""
     points, rows = search.competed
     mine = [i for i, row in enumerate(rows) if row.family == structure.family]
     if not mine:
-        values = structure.form.evaluator.family.start
-    else:
-        logs = points[mine]
-        fast = logs[:, 0] * LN10 >= speed - 1e-6
-        best = np.argmax(np.where(fast, logs[:, 1], logs[:, 0] - 100.0))
-        values = rows[mine[int(best)]].values
-    return knobs_of(structure.form, values)
+        return np.array(structure.form.evaluator.family.start)
+    logs = points[mine]
+    fast = logs[:, 0] * LN10 >= speed - 1e-6
+    best = np.argmax(np.where(fast, logs[:, 1], logs[:, 0] - 100.0))
+    return np.array(rows[mine[int(best)]].values)
 
 
 def knobs_of(form: ConvexForm, values) -> np.ndarray:
@@ -183,15 +189,18 @@ def knobs_of(form: ConvexForm, values) -> np.ndarray:
 
 
 def _polish(search: Search, structure: Structure, leaves: list[Leaf], speed: float) -> None:
-    """Designs where the programs ended, polished at the level; what is better joins the run."""
-    if not leaves:
-        return
+    """Designs where the programs ended, and the best found with their deployments, polished.
+
+    What is better joins the run.
+    """
     family, polisher = structure.family, search.polishers[structure.family]
-    starts = _starts(structure.form, leaves)
-    at = np.concatenate([leaf.branch.point for leaf in leaves])
+    ended = _starts(structure.form, leaves)
+    found = search.evaluators[family].family.unit_cube(_values(search, structure, speed)[None])
+    starts = np.concatenate([ended, np.repeat(found, len(leaves), axis=0)])
+    at = np.tile(np.concatenate([leaf.branch.point for leaf in leaves]), 2)
     wanted = aims.together([aims.level_aim(np.array([speed, -np.inf]))] * len(at))
     moved = polisher(starts, at, wanted, polish.FAR)
-    shares, merit = refine.refined(polisher, moved.shares, at, wanted, 10)
+    shares, merit = refine.refined(polisher, moved.shares, at, wanted, POLISHED)
     values = polisher.values(shares, at)
     good = (values[:, 2:] <= 1e-6).all(axis=1)
     both = np.concatenate([search.archive.points, values[:, :2] / LN10])
