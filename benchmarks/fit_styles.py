@@ -35,23 +35,34 @@ FRAMEWORKS = {
     "vllm_2024": "vLLM of 2024, serving",
     "sglang": "SGLang of 2025-2026",
     "trtllm": "TensorRT-LLM of 2025-2026",
-    "disaggregated": "Decode workers of disaggregated serving",
+    "sglang_disaggregated": "Decode workers of disaggregated SGLang",
+    "trtllm_disaggregated": "Decode workers of disaggregated TensorRT-LLM",
+    "vllm_disaggregated": "Decode workers of disaggregated vLLM",
     "gpt_fast": "gpt-fast, compiled PyTorch",
     "llama_cpp": "llama.cpp",
 }
-TODAY = ("vllm", "sglang", "trtllm")  # whose mean a chip runs under unless a row names one
+# Geometric means of frameworks: what a chip runs under unless a row names one, and what decode
+# workers of a framework without a fit do.
+MEANS = {
+    "serving": ("A serving framework of 2026", ("vllm", "sglang", "trtllm")),
+    "disaggregated": ("Decode workers of disaggregated serving",
+                      ("vllm_disaggregated", "sglang_disaggregated", "trtllm_disaggregated")),
+}  # fmt: skip
+TODAY = MEANS["serving"][1]
+FACTORS = ("kernel_factor", "expert_factor")
 # Data-center parts without a measured board; half of their silicon is cache and links below the
 # compute dies, and their limit per area is as much lower.
 UNMETERED, UNMETERED_SHARE = ("gpu_cdna",), 0.6
 UNMETERED_NOTE = "not measured: six tenths of the mean of Ampere, Hopper and Blackwell"
-SHARED = ("tensor", "prefill", "link", "quantize", "quantize_experts", "stage_factor", "convert",
-          "routing_exponent")  # fmt: skip
+SHARED = ("tensor", "prefill", "prompt_layer", "link", "quantize", "quantize_experts",
+          "stage_factor", "convert", "routing_exponent")  # fmt: skip
 # Chips with a sibling of their generation in the fit when they are left out.
 SIBLINGS = ("gb200_nvl72", "b200_sxm", "a100_sxm_40gb", "a100_sxm")
 MOST_OF_A_SIBLING = 60  # each counts alike
 Z_80 = 1.2816  # standard deviations that hold 80 % of a normal
 FEW = 15  # rows of a metric below which a style takes what all leave open
-SECONDS = ("projection", "attention", "experts", "exchange", "quantize", "quantize_experts")
+SECONDS = ("projection", "attention", "experts", "exchange", "quantize", "quantize_experts",
+           "prompt_layer")  # fmt: skip
 KEYS = {"memory": "memory", "tensor": "tensor", "link": "link", "cache": "cache",
         "prefill": "prefill", "stage_factor": "stage_factor", "convert": "convert",
         "routing_exponent": "routing_exponent"}  # fmt: skip
@@ -209,12 +220,13 @@ def write(kept, found, powers, shared_power):
         rows = [f'name = "{title}"\nsource = "decode-fit"\n']
         rows += host_lines(found, [name])
         (hosts / f"{name}.toml").write_text("\n".join(rows) + "\n")
-    rows = [
-        'name = "A serving framework of 2026"\nsource = "decode-fit"',
-        'about = "Geometric mean of vLLM, SGLang and TensorRT-LLM; the range spans them."\n',
-        *host_lines(found, TODAY),
-    ]
-    (hosts / "serving.toml").write_text("\n".join(rows) + "\n")
+    for name, (title, members) in MEANS.items():
+        rows = [
+            f'name = "{title}"\nsource = "decode-fit"',
+            'about = "Geometric mean of vLLM, SGLang and TensorRT-LLM; the range spans them."\n',
+            *host_lines(found, members),
+        ]
+        (hosts / f"{name}.toml").write_text("\n".join(rows) + "\n")
 
 
 def together(found, style, hosts, power):
@@ -317,7 +329,7 @@ def host_lines(found, names):
             )
         )
         note = unsure(found, *(f"{constant} of {name}" for name in names))
-        rows.append(line(constant, mean, spread, "" if constant == "kernel_factor" else "us", note))
+        rows.append(line(constant, mean, spread, "" if constant in FACTORS else "us", note))
     return rows
 
 

@@ -47,6 +47,7 @@ class Kernels(NamedTuple):
     exchange_s: Scalar
     quantize_s: Scalar
     quantize_experts_s: Scalar
+    prompt_layer_s: Scalar
     stage_factor: Scalar
     convert_flops: Scalar
     routing_exponent: Scalar
@@ -60,22 +61,26 @@ class Kernels(NamedTuple):
 def kernels_of(style: ExecutionStyle) -> Kernels:
     """The kernel constants of a style; what it leaves out costs nothing.
 
-    A framework scales all fixed times: it decides what is fused and captured in a graph.
+    A framework scales all fixed times: it decides what is fused and captured in a graph. Those of
+    routed experts it scales once more: the libraries that group their products differ most.
     """
-    factor = 1.0 if style.framework is None else style.framework.kernel_factor
+    host = style.framework
+    factor = 1.0 if host is None else host.kernel_factor
+    expert_factor = factor * (1.0 if host is None else smooth.stated(host.expert_factor, 1.0))
 
-    def fixed(seconds: Scalar | None) -> Scalar:
-        return factor * smooth.stated(seconds, 0.0)
+    def fixed(seconds: Scalar | None, scale: Scalar = factor) -> Scalar:
+        return scale * smooth.stated(seconds, 0.0)
 
     return Kernels(
         exponent=style.smoothness,
         cache=smooth.stated(style.cache_fraction, style.memory_fraction),
         projection_s=fixed(style.projection_s),
         attention_s=fixed(style.attention_s),
-        experts_s=fixed(style.experts_s),
+        experts_s=fixed(style.experts_s, expert_factor),
         exchange_s=fixed(style.exchange_s),
         quantize_s=fixed(style.quantize_s),
-        quantize_experts_s=fixed(style.quantize_experts_s),
+        quantize_experts_s=fixed(style.quantize_experts_s, expert_factor),
+        prompt_layer_s=fixed(style.prompt_layer_s),
         stage_factor=smooth.stated(style.stage_factor, 1.0),
         convert_flops=smooth.stated(style.convert_flops, 0.0),
         routing_exponent=smooth.stated(style.routing_exponent, 1.0),
@@ -111,18 +116,22 @@ def fixed_s(op: Op, numbers: Numbers, kernels: Kernels) -> Scalar:
     if op.exchange is not None:
         return kernels.exchange_s * op.exchange.rounds
     there = jnp.where(op.stored_values + op.read_values > 0, 1.0, 0.0)
-    narrow = _in_eight_bits(numbers)
-    product_s = kernels.projection_s + kernels.quantize_s * narrow
-    experts_s = kernels.experts_s + kernels.quantize_experts_s * narrow
+    eight, four = _quantized(numbers)
+    product_s = kernels.projection_s + kernels.quantize_s * (eight + four)
+    experts_s = kernels.experts_s + kernels.quantize_experts_s * eight
     expert, mixer = numbers.is_expert, numbers.is_mixer
     weights_s = there * (expert * experts_s + (1 - expert) * product_s)
     return mixer * kernels.attention_s + (1 - mixer) * weights_s
 
 
-def _in_eight_bits(numbers: Numbers) -> Scalar:
-    """Share of an operator's arithmetic in 8 bits, before which activations are quantized."""
-    shares = [v for name, v in numbers.mix.items() if ARITHMETIC_BYTES.get(name) == 1.0]
-    return sum(shares, 0.0)
+def _quantized(numbers: Numbers) -> tuple[Scalar, Scalar]:
+    """Shares of an operator's arithmetic in 8 and 4 bits: activations are quantized before both.
+
+    Experts in 4 bits take their input quantized as it is sent to them; no time of its own shows.
+    """
+    pairs = [(ARITHMETIC_BYTES.get(name), share) for name, share in numbers.mix.items()]
+    eight, four = (sum((v for size, v in pairs if size == width), 0.0) for width in (1.0, 0.5))
+    return eight, four
 
 
 def touched_share(op: Op, numbers: Numbers, d: Deployment, kernels: Kernels) -> Scalar:

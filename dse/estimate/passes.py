@@ -255,8 +255,9 @@ class Pass(NamedTuple):
 def total(table: Row, d: Deployment, resources: Resources, reach: Reach, layers) -> Pass:
     """The op table's sum with the style's fixed times added and overlap applied."""
     parts = dict(table.parts_s)
-    rank_sequences = d.batch / d.micro_batches / d.dp
-    software_s = layers * reach.layer_s + reach.step_s + rank_sequences * reach.sequence_s
+    # One scheduler serves a rank's sequences, whichever micro-batch they are in.
+    scheduled_s = d.batch / d.dp * reach.sequence_s
+    software_s = layers * reach.layer_s + reach.step_s + scheduled_s
     parts["overhead"] = parts["overhead"] + software_s
     apart_s = sum(parts.values())
     together_s = smooth.maximum([*table.lanes_s.values(), software_s])
@@ -265,8 +266,7 @@ def total(table: Row, d: Deployment, resources: Resources, reach: Reach, layers)
     busy = parts["weights"] + parts["kv_cache"] + parts["compute"]
     active = 0.0
     if reach.kernels:
-        sequence_s = rank_sequences * reach.sequence_s
-        spent = (parts, table.software_s, sequence_s)
+        spent = (parts, table.software_s, scheduled_s / d.micro_batches)
         active = efficiency.active_j_per_mm2(*spent, reach.kernels) * scale
     return Pass(
         seconds=seconds,

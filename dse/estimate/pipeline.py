@@ -63,8 +63,9 @@ class Prefill(NamedTuple):
 def prefill(hardware, scenario, resources: Resources, reach, d: Deployment) -> Prefill:
     """``2 parameters x input`` plus causal attention, on arrays at the style's efficiency.
 
-    Interleaved prefill stretches every step by its share; disaggregated prefill runs on chips of
-    the same kind at full load, counted in power, silicon and money.
+    Interleaved prefill stretches every step by its share, and each prompt by the launches of a
+    pass that no graph captured; disaggregated prefill runs on chips of the same kind at full load,
+    counted in power, silicon and money.
     """
     context = scenario.context
     flops, attention_flops = prefill_flops(scenario.model, context.input_tokens, d)
@@ -77,7 +78,7 @@ def prefill(hardware, scenario, resources: Resources, reach, d: Deployment) -> P
     requests_per_step = d.batch * d.accepted / context.output_tokens
     step_s = step_core_j = chips = 0.0
     if d.prefill == "interleaved":
-        step_s = requests_per_step * request_s
+        step_s = requests_per_step * (request_s + _launches_s(scenario.model, reach) / d.dp)
         step_core_j = requests_per_step * joule / d.chips
     if d.prefill == "disaggregated":
         chips = requests_per_step * request_s * d.chips  # times 1 / step, filled in later
@@ -88,6 +89,13 @@ def prefill(hardware, scenario, resources: Resources, reach, d: Deployment) -> P
         chips=chips,
         request_s=request_s,
     )
+
+
+def _launches_s(model: ModelSpec, reach) -> Scalar:
+    """Fixed time of one prompt on its data-parallel rank."""
+    if reach.kernels is None:
+        return 0.0
+    return sum(group.layers for group in model.groups) * reach.kernels.prompt_layer_s
 
 
 def _mean(table: dict[str, Scalar], mix: dict[str, Scalar]) -> Scalar:

@@ -21,10 +21,13 @@ from dse.work.table import Op
 PER_OP = ("layers", "weights_s", "cache_s", "tensor_s", "vector_s", "convert_s", "stage_s",
           "serial_s", "projection", "attention", "experts", "exchange", "quantize",
           "quantize_experts", "touched")  # fmt: skip
-PER_POINT = ("sequences", "tokens", "total_layers", "prefill_s", "accepted", "busy_chips")
+PER_POINT = ("sequences", "tokens", "total_layers", "prompt_layers", "prefill_s", "accepted",
+             "busy_chips")  # fmt: skip
 FIXED = ("projection", "attention", "experts", "exchange", "quantize", "quantize_experts")
+OF_EXPERTS = ("experts", "quantize_experts")
 CONSTANTS = ("memory", "cache", "tensor", "prefill", "link", *FIXED, "stage_factor", "convert",
-             "routing_exponent", "layer", "kernel_factor", "step", "sequence")  # fmt: skip
+             "routing_exponent", "layer", "kernel_factor", "expert_factor", "step", "sequence",
+             "prompt_layer")  # fmt: skip
 
 
 class Features(NamedTuple):
@@ -67,14 +70,15 @@ def _of_structure(case: Case):
         _of_op(op, row, efficiency.numbers_of(op, d), resources, kernels)
         for op, row in zip(ops, rows, strict=True)
     ]
-    layers = sum(group.layers for group in scenario.model.groups) + d.draft_layers
+    layers = sum(group.layers for group in scenario.model.groups)
     ahead = pipeline.prefill(hardware, scenario, resources, reach, d)
     requests = d.batch * d.accepted / scenario.context.output_tokens
     interleaved = 1.0 if d.prefill == "interleaved" else 0.0
     per_point = {
-        "sequences": d.batch / d.micro_batches / d.dp,
+        "sequences": d.batch / d.dp,
         "tokens": d.batch / d.micro_batches * d.queries,
-        "total_layers": layers,
+        "total_layers": layers + d.draft_layers,
+        "prompt_layers": interleaved * layers * requests / d.dp,
         "prefill_s": interleaved * requests * ahead.request_s,
         "accepted": d.accepted,
         "busy_chips": d.pp,
@@ -131,9 +135,13 @@ def times_s(features: Features, constants: dict[str, Any], exponent: float) -> A
     vector = op["vector_s"] + op["convert_s"] * c["convert"]
     arithmetic = smooth.maximum([op["tensor_s"] / c["tensor"], vector], exponent)
     busy = smooth.maximum([arithmetic, memory], exponent)
-    fixed = sum(op[kind] * c[kind] for kind in FIXED) * c["kernel_factor"]
+    factor = dict.fromkeys(FIXED, c["kernel_factor"])
+    factor |= dict.fromkeys(OF_EXPERTS, c["kernel_factor"] * c["expert_factor"])
+    fixed = sum(op[kind] * c[kind] * factor[kind] for kind in FIXED)
     links = op["stage_s"] * c["stage_factor"] + op["serial_s"] / c["link"]
     per_pass = jnp.sum(op["layers"] * (busy + fixed + links), axis=1)
     per_pass = per_pass + point["total_layers"] * constants["layer"] + constants["step"]
     per_pass = per_pass + point["sequences"] * constants["sequence"]
-    return (per_pass + point["prefill_s"] / constants["prefill"]) / point["accepted"]
+    launches = point["prompt_layers"] * constants["prompt_layer"] * constants["kernel_factor"]
+    prompts = point["prefill_s"] / constants["prefill"] + launches
+    return (per_pass + prompts) / point["accepted"]

@@ -46,14 +46,18 @@ PRIORS = {
     "stage_factor": Prior(1.5, 0.25),
     "convert": Prior(5.0, 0.5),
     "routing_exponent": Prior(0.93, 0.05),
+    "prompt_layer": Prior(1e-4, 1.0),
     "kernel_factor": Prior(1.0, 0.3),
+    "expert_factor": Prior(1.0, 0.4),
     "step": Prior(3e-4, 0.8),
     "sequence": Prior(2e-5, 0.8),
 }
 # How much generations differ, by constant; the others are shared.
 GENERATION_SPREADS = {"memory": 0.08, "cache": 0.08, "projection": 0.25, "attention": 0.25,
                       "experts": 0.25, "exchange": 0.3}  # fmt: skip
-OF_FRAMEWORK = ("kernel_factor", "step", "sequence")
+OF_FRAMEWORK = ("kernel_factor", "expert_factor", "step", "sequence")
+# Served before graphs were captured: each kernel is launched from Python.
+EAGER = {"vllm_2024": Prior(7.0, 0.7)}
 SHARES = ("memory", "cache", "tensor", "prefill", "link", "routing_exponent")  # at most 1
 
 
@@ -104,11 +108,13 @@ def many_styles(generations: Sequence[str], frameworks: Sequence[str]) -> Plan:
     shared = [name for name in PRIORS if name not in OF_FRAMEWORK]
     offsets = [(c, g) for c in GENERATION_SPREADS for g in sorted(set(generations))]
     hosts = [(c, f) for c in OF_FRAMEWORK for f in sorted(set(frameworks))]
+    prior = {(c, f): EAGER.get(f, PRIORS[c]) if c == "kernel_factor" else PRIORS[c]
+             for c, f in hosts}  # fmt: skip
     names = (*shared, *(f"{c} of {g}" for c, g in offsets), *(f"{c} of {f}" for c, f in hosts))
     mean = [np.log(PRIORS[c].value) for c in shared] + [0.0] * len(offsets)
-    mean += [np.log(PRIORS[c].value) for c, _ in hosts]
+    mean += [np.log(prior[host].value) for host in hosts]
     spread = [PRIORS[c].spread for c in shared] + [GENERATION_SPREADS[c] for c, _ in offsets]
-    spread += [PRIORS[c].spread for c, _ in hosts]
+    spread += [prior[host].spread for host in hosts]
     place = {name: index for index, name in enumerate(names)}
     design = {c: np.zeros((len(generations), len(names))) for c in PRIORS}
     for row, (generation, framework) in enumerate(zip(generations, frameworks, strict=True)):

@@ -50,6 +50,16 @@ FRAMEWORKS = {
     "vllm_2025": ("vllm 0.11", "vllm 0.10", "vllm 0.9", "vllm 0.8"),
     "vllm": ("vllm",),
 }
+SERVED_APART = ("vllm", "sglang", "trtllm")  # whose decode workers have a framework of their own
+# InferenceX runs these configurations with multi-token prediction only (its configuration files of
+# early 2026; TensorRT-LLM since pull request 392), but compilations of its rows drop the marker:
+# (framework, start of date, model, weight_dtype, tp, ep, least concurrency); "" and 0 for any.
+UNMARKED_SPECULATION = (
+    ("trtllm 1.2.0rc6.post3", "", "", "", 0, 0, 0),
+    ("trtllm 1.1.0rc2.post2", "2026", "", "", 0, 0, 0),
+    ("sglang 0.5.9", "", "qwen3.5-397b-a17b", "fp8", 4, 1, 0),
+    ("sglang 0.5.9", "", "deepseek-v3", "fp8", 8, 1, 65),
+)
 _PREFILL_IN_TIME = re.compile(r"prefill interleaved|first prefill included|incl\. .*prefill")
 _FIRST_TOKEN = re.compile(r"TTFT (\d+(?:\.\d+)?(?:e[+-]?\d+)?) ms")
 _APART = re.compile(r"^disaggregated\b", re.IGNORECASE)
@@ -103,6 +113,7 @@ def point_of(row: dict[str, Any]) -> Point:
     _refuse_grade(row)
     measured = _measured(row)
     _refuse_contradiction(row, measured)
+    _refuse_unmarked_speculation(row, network)
     inputs, outputs, context = _lengths(row)
     return Point(
         identity=word(row, "id"),
@@ -131,9 +142,9 @@ def _first_token_s(row: dict[str, Any]) -> float:
 
 
 def _framework(row: dict[str, Any]) -> str:
-    if _APART.match(word(row, "phase_note")):
-        return "disaggregated"
     found = framework_of(word(row, "framework"))
+    if _APART.match(word(row, "phase_note")):
+        return "_".join([*([found] if found in SERVED_APART else []), "disaggregated"])
     # A batch run without a server has none of the scheduling of early serving.
     return found.split("_20")[0] if "static batch" in word(row, "phase_note") else found
 
@@ -161,6 +172,24 @@ def _refuse_contradiction(row: dict[str, Any], measured: dict[str, float]) -> No
         if not 1 / DISAGREEMENT <= ratio <= DISAGREEMENT:
             raise LeftOutError("batch, throughput and time per token disagree by more than "
                                f"{DISAGREEMENT:g} (Little's law)")  # fmt: skip
+
+
+def _refuse_unmarked_speculation(row: dict[str, Any], model: str) -> None:
+    """Configurations of InferenceX that speculate although the row does not say so."""
+    if "inferencex" not in word(row, "source").lower() or _APART.match(word(row, "phase_note")):
+        return
+    tp, ep, batch = (number(row, c) or 1.0 for c in ("tp", "ep", "batch_or_concurrency"))
+    for framework, date, name, form, groups, experts, least in UNMARKED_SPECULATION:
+        if (
+            word(row, "framework") == framework
+            and word(row, "date").startswith(date)
+            and name in ("", model)
+            and word(row, "weight_dtype").startswith(form)
+            and groups in (0, tp)
+            and experts in (0, ep)
+            and batch >= least
+        ):
+            raise LeftOutError("speculative decoding that its source states and the row does not")
 
 
 def _refuse_grade(row: dict[str, Any]) -> None:

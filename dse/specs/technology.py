@@ -123,6 +123,11 @@ class Framework(eqx.Module):
     kernel_factor: float = number("fixed times of operators over the style's", positive=True)
     step_s: float = number("scheduler and host, per step")
     sequence_s: float = number("scheduling, sampling and detokenization, per sequence of a rank")
+    expert_factor: float | None = number(
+        "fixed times of routed experts over those of other operators; unset: 1",
+        positive=True,
+        optional=True,
+    )
 
 
 class ExecutionStyle(eqx.Module):
@@ -162,9 +167,12 @@ class ExecutionStyle(eqx.Module):
     attention_s: float | None = number("fixed time of a token mixer", optional=True)
     experts_s: float | None = number("fixed time of routed experts", optional=True)
     exchange_s: float | None = number("fixed time of an exchange beyond its stages", optional=True)
-    quantize_s: float | None = number("quantizing to 8 bits before a product", optional=True)
+    quantize_s: float | None = number("quantizing to 8 or 4 bits before a product", optional=True)
     quantize_experts_s: float | None = number(
         "quantizing to 8 bits around routed experts", optional=True
+    )
+    prompt_layer_s: float | None = number(
+        "fixed time per layer of a prompt processed between steps", optional=True
     )
     stage_factor: float | None = number(
         "time of link stages over the best measured", positive=True, optional=True

@@ -14,7 +14,7 @@ TRUE = {name: prior.value for name, prior in fit.PRIORS.items()} | {
     "memory": 0.78, "attention": 32e-6, "projection": 6e-6, "sequence": 40e-6, "link": 0.4,
     "exchange": 9e-6,
 }  # fmt: skip
-HELD = ("kernel_factor",)
+HELD = ("kernel_factor", "expert_factor")
 
 
 def cases(model, chips=(1, 2, 4, 8), batches=(1, 4, 16, 64, 256)):
@@ -36,7 +36,7 @@ def dense():
 def found(dense):
     plan = fit.one_style(len(dense), fit.PRIORS, HELD)
     truth = np.array([np.log(TRUE[name]) for name in plan.names])
-    fixed = {"kernel_factor": 1.0}
+    fixed = dict.fromkeys(HELD, 1.0)
     with jax.enable_x64(True):
         exact = np.asarray(fit.predicted_s(dense, plan, truth, fixed))
     noise = np.random.default_rng(3).normal(0, fit.NOISE, len(exact))
@@ -98,6 +98,7 @@ def test_the_sum_over_features_is_the_models_time(model):
             "link": style.link_fraction, "stage_factor": style.stage_factor,
             "convert": style.convert_flops, "routing_exponent": style.routing_exponent,
             "layer": style.layer_s, "kernel_factor": host.kernel_factor, "step": host.step_s,
+            "expert_factor": host.expert_factor or 1.0, "prompt_layer": style.prompt_layer_s or 0.0,
             "sequence": host.sequence_s,
         } | {name: getattr(style, f"{name}_s") for name in features.FIXED}  # fmt: skip
         summed = features.times_s(features.features_of(some), constants, style.smoothness)
