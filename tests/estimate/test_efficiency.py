@@ -43,7 +43,31 @@ def test_fixed_times_by_kind_of_operator(design):
         ) == pytest.approx(seconds), name
 
 
-def test_quantizing_is_paid_in_eight_bits_only(design):
+def test_a_framework_scales_its_experts_once_more(design):
+    made, scenario = design(batch=8, tp=2)
+    host = Framework(kernel_factor=0.5, step_s=0.0, sequence_s=0.0, expert_factor=3.0)
+    k = kernels(made, framework=host, attention_s=10e-6, experts_s=40e-6, quantize_experts_s=0.0)
+    ops = ops_of(made, scenario)
+    found = {name: float(efficiency.fixed_s(ops[name], numbers_of(ops[name], made), k))
+             for name in ("attention", "experts")}  # fmt: skip
+    assert found == pytest.approx({"attention": 5e-6, "experts": 60e-6})
+
+
+def test_a_prompt_pays_the_launches_of_one_pass(design):
+    """512 tokens of output: a step of 64 users takes in an eighth of a prompt."""
+    made, scenario = design("llama-3.1-8b", batch=64, tp=1, prefill="interleaved")
+    context = scenario.context._replace(output_tokens=512.0)
+    times = []
+    for seconds in (0.0, 1e-4):
+        style = dataclasses.replace(made.hardware.style, framework=None, prompt_layer_s=seconds)
+        hardware = dataclasses.replace(made.hardware, style=style, tdp_w=1e9)  # nobody waits
+        found = step.estimate_step(made._replace(hardware=hardware),
+                                   scenario._replace(context=context), "calibrated")  # fmt: skip
+        times.append(float(found.step_s))
+    assert times[1] - times[0] == pytest.approx(64 / 512 * 32 * 1e-4)
+
+
+def test_quantizing_is_paid_in_eight_bits_and_below(design):
     for weights, times in (("bf16", 0.0), ("fp8", 1.0)):
         made, scenario = design("llama-3.1-8b", batch=8, tp=1, weights=weights)
         k = kernels(made, framework=None, projection_s=0.0, quantize_s=3e-6)

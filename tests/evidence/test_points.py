@@ -42,6 +42,30 @@ def test_nominal_lengths_of_inferencex_average_nine_tenths():
     assert points.point_of(ROW | {"source": "InferenceX"}).choices.context == 0.9 * 1250
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"framework": "trtllm 1.2.0rc6.post3"},
+        {"framework": "trtllm 1.1.0rc2.post2", "date": "2026-01-14"},
+        {"framework": "sglang 0.5.9", "ep": 1, "batch_or_concurrency": 128},
+    ],
+)
+def test_speculation_that_inferencex_states_and_its_row_does_not(change):
+    row = ROW | {"source": "SemiAnalysis InferenceX", "model": "DeepSeek-R1"} | change
+    with pytest.raises(points.LeftOutError, match="its source states and the row does not"):
+        points.point_of(row)
+    for other in ({"source": "example"}, {"framework": "trtllm 1.2.0rc6.post2"},
+                  {"phase_note": "disaggregated: decode workers only"}):  # fmt: skip
+        assert points.point_of(row | other).choices.drafts == 0
+
+
+def test_decode_workers_run_under_a_framework_of_their_own():
+    row = ROW | {"phase_note": "disaggregated: TPOT is decode workers only"}
+    found = [points.point_of(row | {"framework": name}).framework
+             for name in ("dynamo-sglang", "trtllm 0.8.1", "unknown")]  # fmt: skip
+    assert found == ["sglang_disaggregated", "trtllm_disaggregated", "disaggregated"]
+
+
 def test_speculation_needs_an_acceptance_length():
     row = ROW | {"model": "DeepSeek-R1", "spec_decode": "MTP1 (accept len 1.92)"}
     assert points.point_of(row).choices.acceptance == (pytest.approx(0.92),)
