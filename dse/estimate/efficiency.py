@@ -80,7 +80,7 @@ def kernels_of(style: ExecutionStyle) -> Kernels:
         exchange_s=fixed(style.exchange_s),
         quantize_s=fixed(style.quantize_s),
         quantize_experts_s=fixed(style.quantize_experts_s, expert_factor),
-        prompt_layer_s=fixed(style.prompt_layer_s),
+        prompt_layer_s=smooth.stated(style.prompt_layer_s, 0.0),  # no graph holds it anywhere
         stage_factor=smooth.stated(style.stage_factor, 1.0),
         convert_flops=smooth.stated(style.convert_flops, 0.0),
         routing_exponent=smooth.stated(style.routing_exponent, 1.0),

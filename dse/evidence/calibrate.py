@@ -27,7 +27,8 @@ HELD_OUT_SHARE = 0.2
 CORRELATED = 0.9
 SIGMAS = 1.25  # standard deviations of a normal in its mean absolute deviation, inverse
 UNITS = {"memory": "", "cache": "", "tensor": "", "prefill": "", "link": "", "stage_factor": "",
-         "routing_exponent": "", "kernel_factor": "", "expert_factor": "", "convert": "flop"}  # fmt: skip
+         "routing_exponent": "", "kernel_factor": "", "expert_factor": "",
+         "convert": "flop"}  # fmt: skip
 # A style and its framework scale one another: its factors stay 1 in a fit of one style.
 HELD = ("kernel_factor", "expert_factor")
 UNTOLD = "not identified by the data: its prior"
@@ -146,7 +147,7 @@ def _usable(rows) -> tuple[list[tuple[Point, Case, Case]], collections.Counter[s
 
 def _fitted(features: Features, measured, points, pick, priors: Mapping[str, Prior]):
     """The fit of the picked rows, and its prediction of all."""
-    fixed = {name: priors[name].value for name in HELD}
+    fixed = dict.fromkeys(HELD, 1.0)  # as the file will say
     plan = fit.one_style(len(points), priors, HELD)
     some = plan._replace(design={name: m[pick] for name, m in plan.design.items()})
     part = Features(*({k: v[pick] for k, v in table.items()} for table in features))

@@ -142,6 +142,6 @@ def times_s(features: Features, constants: dict[str, Any], exponent: float) -> A
     per_pass = jnp.sum(op["layers"] * (busy + fixed + links), axis=1)
     per_pass = per_pass + point["total_layers"] * constants["layer"] + constants["step"]
     per_pass = per_pass + point["sequences"] * constants["sequence"]
-    launches = point["prompt_layers"] * constants["prompt_layer"] * constants["kernel_factor"]
+    launches = point["prompt_layers"] * constants["prompt_layer"]
     prompts = point["prefill_s"] / constants["prefill"] + launches
     return (per_pass + prompts) / point["accepted"]

@@ -47,7 +47,7 @@ PRIORS = {
     "convert": Prior(5.0, 0.5),
     "routing_exponent": Prior(0.93, 0.05),
     "prompt_layer": Prior(1e-4, 1.0),
-    "kernel_factor": Prior(1.0, 0.3),
+    "kernel_factor": Prior(0.7, 0.3),
     "expert_factor": Prior(1.0, 0.4),
     "step": Prior(3e-4, 0.8),
     "sequence": Prior(2e-5, 0.8),
@@ -57,7 +57,7 @@ GENERATION_SPREADS = {"memory": 0.08, "cache": 0.08, "projection": 0.25, "attent
                       "experts": 0.25, "exchange": 0.3}  # fmt: skip
 OF_FRAMEWORK = ("kernel_factor", "expert_factor", "step", "sequence")
 # Served before graphs were captured: each kernel is launched from Python.
-EAGER = {"vllm_2024": Prior(7.0, 0.7)}
+EAGER = {"vllm_2024": Prior(5.0, 0.7)}
 SHARES = ("memory", "cache", "tensor", "prefill", "link", "routing_exponent")  # at most 1
 
 
