@@ -147,7 +147,7 @@ def _usable(rows) -> tuple[list[tuple[Point, Case, Case]], collections.Counter[s
 
 def _fitted(features: Features, measured, points, pick, priors: Mapping[str, Prior]):
     """The fit of the picked rows, and its prediction of all."""
-    fixed = dict.fromkeys(HELD, 1.0)  # as the file will say
+    fixed: dict[str, float] = dict.fromkeys(HELD, 1.0)  # as the file will say
     plan = fit.one_style(len(points), priors, HELD)
     some = plan._replace(design={name: m[pick] for name, m in plan.design.items()})
     part = Features(*({k: v[pick] for k, v in table.items()} for table in features))
