@@ -18,6 +18,7 @@ from dse.evidence.features import Features, features_of
 from dse.evidence.points import LeftOutError
 from dse.evidence.scores import scores
 from dse.evidence.styles import own_style
+from dse.specs import library
 
 NEVER = ("h200_sxm", "b300_sxm", "gb300_nvl72", "mi355x", "h800_sxm", "h20_sxm", "vr200_nvl72")
 ROOT = pathlib.Path(__file__).parents[1] / "hwspecs"
@@ -53,6 +54,8 @@ FACTORS = ("kernel_factor", "expert_factor")
 # Data-center parts without a measured board; half of their silicon is cache and links below the
 # compute dies, and their limit per area is as much lower.
 UNMETERED, UNMETERED_SHARE = ("gpu_cdna",), 0.6
+UNKNOWN_POWER = electric.PowerFit(electric.PRIOR_W_PER_MM2,
+                                  dict.fromkeys(electric.CONSTANTS, 0.06))  # fmt: skip
 UNMETERED_NOTE = "not measured: six tenths of the mean of Ampere, Hopper and Blackwell"
 SHARED = ("tensor", "prefill", "prompt_layer", "link", "quantize", "quantize_experts",
           "stage_factor", "convert", "routing_exponent")  # fmt: skip
@@ -350,6 +353,12 @@ def power(kept):
     return shared, found
 
 
+def again(path):
+    """The points under the constants just written: power is fitted at the times they predict."""
+    library.forget()
+    return usable(path)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("data")
@@ -376,8 +385,9 @@ def main():
             f"of {found.plan.spread[index]:.2f}"
         )
     if given.write:
-        empty = electric.PowerFit(electric.PRIOR_W_PER_MM2, dict.fromkeys(electric.CONSTANTS, 0.06))
-        shared, powers = power(kept) if given.power else (empty, {})
+        write(kept, found, {}, UNKNOWN_POWER)
+    if given.write and given.power:
+        shared, powers = power(again(given.data))
         print(shared, powers)
         write(kept, found, powers, shared)
 

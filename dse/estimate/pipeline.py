@@ -7,6 +7,7 @@ import equinox as eqx
 import jax.numpy as jnp
 
 from dse.estimate import passes
+from dse.resources import logic
 from dse.resources.table import Resources, Scalar
 from dse.specs.deployment import Deployment
 from dse.specs.hardware import HardwareSpec
@@ -65,7 +66,8 @@ def prefill(hardware, scenario, resources: Resources, reach, d: Deployment) -> P
 
     Interleaved prefill stretches every step by its share, and each prompt by the launches of a
     pass that no graph captured; disaggregated prefill runs on chips of the same kind at full load,
-    counted in power, silicon and money.
+    counted in power, silicon and money. All of that time the chip is busy, which draws power as in
+    decode.
     """
     context = scenario.context
     flops, attention_flops = prefill_flops(scenario.model, context.input_tokens, d)
@@ -75,11 +77,14 @@ def prefill(hardware, scenario, resources: Resources, reach, d: Deployment) -> P
     joule = _mean(resources.core_j, mix) * flops
     joule = joule + _mean(resources.core_j, attention_mix) * attention_flops
     request_s = second / reach.prefill / d.chips
+    busy_w = _busy_core_w(hardware, resources, reach)
+    joule = joule + busy_w * request_s * d.chips
     requests_per_step = d.batch * d.accepted / context.output_tokens
     step_s = step_core_j = chips = 0.0
     if d.prefill == "interleaved":
-        step_s = requests_per_step * (request_s + _launches_s(scenario.model, reach) / d.dp)
-        step_core_j = requests_per_step * joule / d.chips
+        launches_s = _launches_s(scenario.model, reach) / d.dp
+        step_s = requests_per_step * (request_s + launches_s)
+        step_core_j = requests_per_step * (joule / d.chips + busy_w * launches_s)
     if d.prefill == "disaggregated":
         chips = requests_per_step * request_s * d.chips  # times 1 / step, filled in later
     return Prefill(
@@ -96,6 +101,15 @@ def _launches_s(model: ModelSpec, reach) -> Scalar:
     if reach.kernels is None:
         return 0.0
     return sum(group.layers for group in model.groups) * reach.kernels.prompt_layer_s
+
+
+def _busy_core_w(hardware, resources: Resources, reach) -> Scalar:
+    """Power of one chip for being busy at all, beyond the events that are counted."""
+    if reach.kernels is None:
+        return 0.0
+    mm2 = hardware.die_mm2 * hardware.dies
+    switching = logic.activity_factor(hardware, resources.clock_hz)
+    return reach.kernels.busy_power_w_per_mm2 * mm2 * switching
 
 
 def _mean(table: dict[str, Scalar], mix: dict[str, Scalar]) -> Scalar:

@@ -1,7 +1,6 @@
 """Which execution style a measured row ran under, and whether its kind of row fitted that style."""
 
 import dataclasses
-import functools
 from typing import Any
 
 from dse.evidence.points import Point
@@ -10,13 +9,13 @@ from dse.specs.hardware import HardwareSpec
 from dse.specs.technology import ExecutionStyle, Framework
 
 
-@functools.cache
+@library.kept
 def framework(name: str) -> Framework | None:
     """A framework of the library; None where there is none of that name."""
     return _read("frameworks", name, Framework)
 
 
-@functools.cache
+@library.kept
 def isolated_style(chip: str) -> ExecutionStyle | None:
     """The style of single kernels on a chip: theirs, not those of a whole graph.
 
@@ -36,7 +35,7 @@ def _read(kind: str, name: str, spec: Any) -> Any:
     return schema.build(model, "", record)
 
 
-@functools.cache
+@library.kept
 def hardware_of(chip: str, host: str, limit_w: float | None) -> HardwareSpec:
     """A chip of the library under a framework and a board limit, where they are known.
 
@@ -51,7 +50,7 @@ def hardware_of(chip: str, host: str, limit_w: float | None) -> HardwareSpec:
     return dataclasses.replace(hardware, style=style)
 
 
-@functools.cache
+@library.kept
 def own_style(chip: str) -> str:
     """The name of the style a chip of the library states."""
     tree, _, _ = load.inherited("chips", library.locate("chips", chip))
@@ -60,7 +59,7 @@ def own_style(chip: str) -> str:
     return str(named)
 
 
-@functools.cache
+@library.kept
 def _fitted(style: str) -> dict[str, list[str]]:
     """``[facts.calibrated]`` of a style: metric -> ``chip model`` pairs that its fit has seen."""
     if style not in library.folder_of("styles"):
