@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from dse.estimate import efficiency, step
+from dse.estimate import efficiency, pipeline, step
+from dse.resources import logic
 from dse.specs.technology import Framework
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -65,6 +66,25 @@ def test_a_prompt_pays_the_launches_of_one_pass(design):
                                    scenario._replace(context=context), "calibrated")  # fmt: skip
         times.append(float(found.step_s))
     assert times[1] - times[0] == pytest.approx(64 / 512 * 32 * 1e-4)
+
+
+def test_a_chip_that_reads_prompts_is_busy(design):
+    """Beyond its arithmetic it draws what being busy draws, as long as the step is stretched."""
+    made, scenario = design("llama-3.1-8b", batch=64, tp=1, prefill="interleaved")
+    _, resources, reach, _ = step.op_table(made, scenario, "calibrated")
+    quiet, busy = (
+        pipeline.prefill(
+            made.hardware, scenario, resources,
+            reach._replace(kernels=reach.kernels._replace(busy_power_w_per_mm2=w_per_mm2)),
+            made.deployment,
+        )
+        for w_per_mm2 in (0.0, 0.1)
+    )  # fmt: skip
+    mm2 = made.hardware.die_mm2 * made.hardware.dies
+    watts = 0.1 * mm2 * float(logic.activity_factor(made.hardware, resources.clock_hz))
+    assert float(busy.step_s) > 0
+    extra_j = float(busy.step_core_j - quiet.step_core_j)
+    assert extra_j == pytest.approx(watts * float(busy.step_s))
 
 
 def test_quantizing_is_paid_in_eight_bits_and_below(design):
