@@ -6,14 +6,14 @@ from dse.evidence import coverage, tables, validate
 from dse.questions import ranges
 from dse.specs import load
 
-CHIPS = ("h100_sxm", "b200_sxm")
+CHIPS = ("a100_sxm", "h100_sxm", "b200_sxm")
 
 
 @pytest.fixture(scope="module")
 def rows():
-    """Llama-3.1-70B on two chips: one structure but for splits."""
+    """Llama-3.1 on three chips: one structure but for splits."""
     points, _ = validate.read_points(tables.shipped().rows)
-    some = [p for p in points if p.model == "llama-3.1-70b" and p.chip in CHIPS]
+    some = [p for p in points if p.model.startswith("llama-3.1") and p.chip in CHIPS]
     return coverage.coverage(some, draws=32)
 
 
@@ -21,7 +21,7 @@ def test_an_80_percent_band_holds_most_rows(rows):
     times = [row for row in rows if row["metric"] == "tpot_s"]
     (share,) = coverage.shares(times, ("metric",))
     assert share["n"] >= 25
-    assert 0.6 <= share["held"] <= 0.97  # all 371 rows: 79 %
+    assert 0.6 <= share["held"] <= 0.97  # all 361 rows: 78 %; Llama-70B 60 %
     assert all(0 < row["low"] < row["high"] for row in rows)
 
 
