@@ -72,10 +72,12 @@ def test_a_chip_that_reads_prompts_is_busy(design):
     """Beyond its arithmetic it draws what being busy draws, as long as the step is stretched."""
     made, scenario = design("llama-3.1-8b", batch=64, tp=1, prefill="interleaved")
     _, resources, reach, _ = step.op_table(made, scenario, "calibrated")
+    assert reach.kernels is not None
+    kernels = reach.kernels
     quiet, busy = (
         pipeline.prefill(
             made.hardware, scenario, resources,
-            reach._replace(kernels=reach.kernels._replace(busy_power_w_per_mm2=w_per_mm2)),
+            reach._replace(kernels=kernels._replace(busy_power_w_per_mm2=w_per_mm2)),
             made.deployment,
         )
         for w_per_mm2 in (0.0, 0.1)
