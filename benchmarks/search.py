@@ -133,7 +133,7 @@ def pymoo(study, evaluators, seed: int, seconds: float) -> Clock:
 
 
 def reference(study, evaluators, polishers, rounds: int) -> Archive:
-    """A long gradient search: three times the aims and starts, many rounds, two seeds."""
+    """A long gradient search: three times the aims, all explored, twice the starts, two seeds."""
     kept = {name: getattr(warm, name) for name in ("GAPS", "STARTS", "LEVELS", "EXPLORED")}
     found = Archive(study.reference_point)
     warm.GAPS, warm.STARTS, warm.LEVELS, warm.EXPLORED = 150, 60, 40, 1
