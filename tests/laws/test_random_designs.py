@@ -141,8 +141,8 @@ def scaled(monkeypatch):
 
     def run(batch, design, scale):
         def one(d, factors):
-            def slower(hardware, *rest):
-                table = provision(hardware, *rest)
+            def slower(hardware, *rest, **named):
+                table = provision(hardware, *rest, **named)
                 return table._replace(seconds={k: v * factors[k] for k, v in table.seconds.items()})
 
             monkeypatch.setattr(step, "provision", slower)

@@ -174,7 +174,7 @@ def test_an_interrupt_saves_and_another_number_of_workers_goes_on(tmp_path):
 
 
 def test_ctrl_c_ends_the_command_and_its_workers_without_a_traceback(tmp_path):
-    file, _ = named(tmp_path, "stopped", trials=4000)
+    file, _ = named(tmp_path, "stopped", trials=40_000)
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "dse.cli.main", "run", str(file), "--workers", "2",
                "-o", str(folder)]  # fmt: skip

@@ -309,7 +309,7 @@ def _imported(config, folder, name="model"):
     text, notes = huggingface.from_config(config, name)
     path = folder / "imported.toml"
     path.write_text(text, encoding="utf-8")
-    library.read_file.cache_clear()
+    library.forget()
     return load.load("models", str(path)), notes
 
 
