@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dse import interpreter
+from dse.estimate import skew
 from dse.resources.provision import provided
 from dse.specs import network
 from dse.specs.consistency import acceptance_problem
@@ -20,7 +21,7 @@ from dse.specs.hardware import HardwareSpec
 from dse.specs.network import ModelSpec
 from dse.specs.schema import SpecError, nearest
 from dse.specs.workload import Workload
-from dse.work import decode, imbalance
+from dse.work import decode
 from dse.work.collectives import ALL_REDUCE
 from dse.work.split import Context
 
@@ -120,7 +121,9 @@ def deploy(
             break
     if problems:
         raise SpecError("deployment", problems)
-    return dataclasses.replace(placed, skew=skew(model, workload, context, placed)), context
+    return dataclasses.replace(
+        placed, skew=skew.of(model, length_variation(workload, context), placed)
+    ), context
 
 
 def unplaced(
@@ -134,7 +137,9 @@ def unplaced(
     if problems:
         return None, problems
     context = context_of(workload, choices.context)
-    return dataclasses.replace(plain, skew=skew(model, workload, context, plain)), []
+    return dataclasses.replace(
+        plain, skew=skew.of(model, length_variation(workload, context), plain)
+    ), []
 
 
 def at_batches(
@@ -150,24 +155,11 @@ def at_batches(
     micro = np.array([_micro_batches(choices, b) for b in batches], float)
     columns = dataclasses.replace(held, batch=batch, micro_batches=micro)
     possible = split_possible(model, columns)
-    context = context_of(workload, choices.context)
     batch, micro = batch[possible], micro[possible]
-    variation = length_variation(workload, context)
-    each = [_skew(model, variation, held, b, m)
-            for b, m in zip(batch, micro, strict=True)]  # fmt: skip
-    weights, slots, kv = zip(*each, strict=True)  # the batch of ``held`` is always possible
-    stacked: Any = Skew(_columns(weights), _columns(slots), _column(kv))
-    columns = dataclasses.replace(held, batch=batch, micro_batches=micro, skew=stacked)
+    variation = length_variation(workload, context_of(workload, choices.context))
+    skews = skew.at_batches(model, variation, held, batch, micro)
+    columns = dataclasses.replace(held, batch=batch, micro_batches=micro, skew=skews)
     return columns, possible
-
-
-def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
-    """Rows of the same keys as one column for each, [point]."""
-    return {key: _column([row[key] for row in rows]) for key in rows[0]}
-
-
-def _column(values: Sequence[float]) -> Any:
-    return np.array(values, float)
 
 
 def _candidates(hardware: HardwareSpec, model: ModelSpec, choices: Choices) -> list[int]:
@@ -411,23 +403,3 @@ def fits(hardware, model, context, workload, d: Deployment) -> bool:
         weights * d.weights_in[name] + cache * d.kv_in[name] <= float(tier.capacity_bytes)
         for name, tier in tiers.items()
     )
-
-
-def skew(model: ModelSpec, workload: Workload, context: Context, d: Any) -> Skew:
-    """Load of the fullest rank over the mean one; depends on the counts of a deployment only."""
-    variation = length_variation(workload, context)
-    return Skew(*_skew(model, variation, d, d.batch, d.micro_batches))
-
-
-def _skew(model: ModelSpec, variation: float, d: Any, batch: float, micro_batches: float):
-    """The factors of `Skew` at a batch in so many micro-batches."""
-    tokens = batch / micro_batches * d.queries
-    weights, slots = {}, {}
-    for index, group in enumerate(model.groups):
-        moe: Any = group.feedforward
-        if isinstance(moe, network.MixtureOfExperts):
-            counts = (float(tokens), moe.experts, moe.experts_per_token, d.ep)
-            weights[str(index)] = imbalance.weight_skew(*counts)
-            slots[str(index)] = imbalance.slot_skew(*counts)
-    ranks = d.dp * micro_batches
-    return weights, slots, imbalance.context_skew(ranks, batch / ranks, variation)

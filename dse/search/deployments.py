@@ -15,7 +15,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from dse.estimate import prepare
+from dse.estimate import prepare, skew
 from dse.estimate.prepare import Choices
 from dse.resources.provision import provision
 from dse.specs.deployment import Deployment, Skew
@@ -267,8 +267,8 @@ def _columns(hardware: HardwareSpec, model: ModelSpec, workload: Workload,
     of_formats, first = choices.groups(FORMAT_FIELDS)
     named = [prepare.formats_of(hardware, model, choices[i]) for i in first]
     formats = jax.tree.map(lambda *leaves: np.array(leaves, float)[of_formats], *named)
-    skew = _skews(model, workload, choices, d)
-    filled = dataclasses.replace(d, formats=formats, skew=skew)
+    skews = _skews(model, workload, choices, d)
+    filled = dataclasses.replace(d, formats=formats, skew=skews)
     return jax.tree.map(lambda leaf: np.broadcast_to(np.asarray(leaf, float), len(choices)), filled)
 
 
@@ -281,10 +281,10 @@ def _skews(model: ModelSpec, workload: Workload, choices: Combinations, d: Deplo
     names = ["batch", "micro_batches", "dp", "ep"]
     group, first = choices.groups(names if stated else [*names, "pp"])
     counts = [np.asarray(getattr(d, name))[first].tolist() for name in names]
-    context = prepare.context_of(workload)
+    variation = prepare.length_variation(workload, prepare.context_of(workload))
     found = [
-        prepare.skew(model, workload, context,
-                     SimpleNamespace(**dict(zip(names, row, strict=True)), queries=d.queries))
+        skew.of(model, variation,
+                SimpleNamespace(**dict(zip(names, row, strict=True)), queries=d.queries))
         for row in zip(*counts, strict=True)
     ]  # fmt: skip
     return jax.tree.map(lambda *leaves: np.array(leaves, float)[group], *found)
