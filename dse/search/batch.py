@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dse import compiled
 from dse.estimate.step import Design, Estimate, Scenario, estimate_step
 from dse.interpreter import Program
 from dse.resources import memory
@@ -60,7 +61,7 @@ class Evaluator:
         scenario = Scenario(settings.model.spec, self.grid.context, reserve)
         self.given = single((family.loaded.spec, scenario))
         self.cut = _cut(self.grid)
-        self._compiled = jax.jit(self._tile)
+        self._compiled = compiled.quick(self._tile)
 
     def __call__(self, designs: np.ndarray, some: "Some | None" = None) -> Outcome:
         """Evaluate designs, ``[design, axis]`` in SI, on the whole grid or some of its points."""

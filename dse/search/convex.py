@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from dse import compiled
 from dse.estimate.prepare import FULL
 from dse.estimate.step import Design, Held, estimate_step
 from dse.search.batch import Evaluator
@@ -49,8 +50,8 @@ class ConvexForm:
         self.high = np.log([a.high for a in self.axes])
         self.splitter = Splitter(evaluator, self.axes)
         self.limit_names: tuple[str, ...] = ()
-        self._compiled = jax.jit(self._tangents)
-        self._values = jax.jit(self._outputs)
+        self._compiled = compiled.quick(self._tangents)
+        self._values = compiled.quick(self._outputs)
 
     def roots(self, log_pace: float, points: np.ndarray | None = None) -> Branch:
         """Branches that together hold every design of the family up to a step time."""

@@ -23,7 +23,14 @@ class Solved(NamedTuple):
 
 
 def minimize(  # noqa: PLR0913 - the parts of a program
-    cost, rows, limits, low, high, penalty: float, stiffness: Any = 0.0
+    cost,
+    rows,
+    limits,
+    low,
+    high,
+    penalty: float,
+    stiffness: Any = 0.0,
+    accuracy: float = ACCURACY,
 ) -> Solved:
     """``min cost x + x stiffness x / 2 + penalty sum(max(rows x - limits, 0))``, x within bounds.
 
@@ -35,18 +42,20 @@ def minimize(  # noqa: PLR0913 - the parts of a program
         high: ``[problem, variable]``.
         penalty: price of a unit of violation; a row's multiplier never exceeds it.
         stiffness: of a pull to the origin, ``[problem, variable]`` or a number.
+        accuracy: mean product of slacks and multipliers at which a program counts as solved.
 
     Mehrotra's predictor-corrector (SIAM J. Optim. 2(4), 1992); the elastic part of each row is
     eliminated, so that a step solves a system of the variables alone. Steps are taken in a box that
     reaches from -1 to 1: from its middle they converge, however narrow the box of the caller.
     """
     middle, half = 0.5 * (low + high), 0.5 * (high - low)
-    found = _in_unit_box((cost + stiffness * middle) * half, rows * half[:, None],
-                         limits - _times(rows, middle), penalty, stiffness * half**2)  # fmt: skip
+    cost, stiffness = (cost + stiffness * middle) * half, stiffness * half**2
+    limits = limits - _times(rows, middle)
+    found = _in_unit_box(cost, rows * half[:, None], limits, penalty, stiffness, accuracy)
     return Solved(middle + half * found.x, found.prices)
 
 
-def _in_unit_box(cost, rows, limits, penalty: float, stiffness) -> Solved:
+def _in_unit_box(cost, rows, limits, penalty: float, stiffness, accuracy: float) -> Solved:
     x, prices = np.empty_like(cost), np.empty_like(limits)
     low, high = -np.ones_like(cost), np.ones_like(cost)
     left = np.arange(len(cost))
@@ -55,8 +64,8 @@ def _in_unit_box(cost, rows, limits, penalty: float, stiffness) -> Solved:
         step = _step(state, (cost[left], stiffness[left]), rows[left], limits[left],
                      (low[left], high[left]), penalty)  # fmt: skip
         state = state.moved(step, *state.reaches(step))
-        x[left], prices[left] = state.x, state.duals[0]
-        open_ = state.gap() > ACCURACY  # solved ones are left alone: their systems turn singular
+        x[left], prices[left] = state.x, state.duals[:, : rows.shape[1]]
+        open_ = state.gap() > accuracy  # solved ones are left alone: their systems turn singular
         left, state = left[open_], state.of(open_)
         if not len(left):
             break
@@ -75,31 +84,27 @@ def _step(state: "_State", costs, rows, limits, bounds, penalty: float) -> "_Sta
 class _State(NamedTuple):
     """Primal point, slacks and multipliers of: rows, elastic parts, lower and upper bounds."""
 
-    x: np.ndarray
-    elastic: np.ndarray
-    slacks: tuple[np.ndarray, ...]
-    duals: tuple[np.ndarray, ...]
+    x: np.ndarray  # [problem, variable]
+    elastic: np.ndarray  # [problem, row]
+    slacks: np.ndarray  # of all four kinds, side by side
+    duals: np.ndarray
 
     @classmethod
     def inside(cls, rows, limits, low, high, penalty: float) -> "_State":
         x = 0.5 * (low + high)
         broken = _times(rows, x) - limits
         elastic = np.maximum(broken, 0.0) + 1.0
-        slacks = (elastic - broken, elastic, x - low, high - x)
-        half = np.full_like(broken, 0.5 * penalty)
-        ones = np.ones_like(x)
-        return cls(x, elastic, slacks, (half, half, ones, ones))
+        half, ones = np.full_like(broken, 0.5 * penalty), np.ones_like(x)
+        return cls(x, elastic, _beside(elastic - broken, elastic, x - low, high - x),
+                   _beside(half, half, ones, ones))  # fmt: skip
 
     def gap(self) -> np.ndarray:
         """Mean complementarity, ``[problem]``."""
-        products = [(s * d).sum(axis=1) for s, d in zip(self.slacks, self.duals, strict=True)]
-        return np.sum(products, axis=0) / sum(s.shape[1] for s in self.slacks)
+        return (self.slacks * self.duals).mean(axis=1)
 
     def of(self, problems) -> "_State":
         """Some of the problems."""
-        return _State(self.x[problems], self.elastic[problems],
-                      tuple(s[problems] for s in self.slacks),
-                      tuple(d[problems] for d in self.duals))  # fmt: skip
+        return _State(*(part[problems] for part in self))
 
     def reaches(self, step: "_State") -> tuple[np.ndarray, np.ndarray]:
         """How far slacks and multipliers may go along a step, ``[problem]`` each."""
@@ -107,59 +112,61 @@ class _State(NamedTuple):
 
     def moved(self, step: "_State", primal: np.ndarray, dual: np.ndarray) -> "_State":
         p, d = primal[:, None], dual[:, None]
-        slacks = tuple(s + p * ds for s, ds in zip(self.slacks, step.slacks, strict=True))
-        duals = tuple(z + d * dz for z, dz in zip(self.duals, step.duals, strict=True))
-        return _State(self.x + p * step.x, self.elastic + p * step.elastic, slacks, duals)
+        return _State(self.x + p * step.x, self.elastic + p * step.elastic,
+                      self.slacks + p * step.slacks, self.duals + d * step.duals)  # fmt: skip
 
 
 def _reach(values, steps) -> np.ndarray:
-    shortest = np.ones(len(values[0]))
-    for value, step in zip(values, steps, strict=True):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(step < 0, -value / step, np.inf)
-        shortest = np.minimum(shortest, TO_BOUNDARY * ratio.min(axis=1))
-    return shortest
+    """Shares of steps, at most one, that keep values above zero."""
+    return TO_BOUNDARY / np.maximum((-steps / values).max(axis=1), TO_BOUNDARY)
+
+
+def _beside(*kinds) -> np.ndarray:
+    return np.concatenate(kinds, axis=1)
+
+
+def _kinds(beside, width: int) -> tuple[np.ndarray, ...]:
+    """What belongs to rows, elastic parts, lower and upper bounds of so many variables."""
+    rows = beside.shape[1] // 2 - width
+    return (beside[:, :rows], beside[:, rows : 2 * rows],
+            beside[:, 2 * rows : -width], beside[:, -width:])  # fmt: skip
 
 
 def _newton(state: _State, costs, rows, limits, bounds, penalty: float):
     """A function of centering and affine step that gives the step of the Newton system."""
     (cost, stiffness), (low, high) = costs, bounds
-    s_row, s_el, s_low, s_high = state.slacks
-    y, w, z_low, z_high = state.duals
-    d_row, d_el = y / s_row, w / s_el
-    together = d_row * d_el / (d_row + d_el)  # a row and its elastic part in series
+    width = rows.shape[2]
+    pulls = state.duals / state.slacks
+    d_row, d_el, d_low, d_high = _kinds(pulls, width)
+    y, w, z_low, z_high = _kinds(state.duals, width)
+    share = d_row / (d_row + d_el)  # a row and its elastic part are in series
     across = np.swapaxes(rows, 1, 2)
-    matrix = (across * together[:, None]) @ rows
-    diagonal = z_low / s_low + z_high / s_high + stiffness
-    index = np.arange(matrix.shape[1])
+    matrix = (across * (share * d_el)[:, None]) @ rows
+    diagonal = d_low + d_high + stiffness
+    index = np.arange(width)
     matrix[:, index, index] += diagonal + 1e-12 * diagonal.max(axis=1, keepdims=True)
     # Residuals: stationarity in x and in the elastic parts, then the definition of each slack.
     in_x = cost + stiffness * state.x + _times(across, y) - z_low + z_high
     in_el = penalty - y - w
-    off = (_times(rows, state.x) - state.elastic + s_row - limits,
-           s_el - state.elastic, s_low - (state.x - low), s_high - (high - state.x))  # fmt: skip
+    free = _beside(limits - _times(rows, state.x) + state.elastic, state.elastic,
+                   state.x - low, high - state.x)  # fmt: skip
+    off = state.slacks - free
+    products = state.slacks * state.duals
 
     def solve(center, affine: _State | None) -> _State:
-        c = center[:, None]
-        comp = [s * d - c for s, d in zip(state.slacks, state.duals, strict=True)]
+        comp = products - center[:, None]
         if affine is not None:
-            comp = [k + ds * dd for k, ds, dd in zip(comp, affine.slacks, affine.duals,
-                                                     strict=True)]  # fmt: skip
-        # dy = D (rows dx - de + off) - comp / s, and likewise for the others.
-        k_row = d_row * off[0] - comp[0] / s_row
-        k_el = d_el * off[1] - comp[1] / s_el
-        k_low = z_low / s_low * off[2] - comp[2] / s_low
-        k_high = z_high / s_high * off[3] - comp[3] / s_high
-        rest_el = -in_el + k_row + k_el  # (d_row + d_el) de = d_row rows dx + rest_el
-        right = -in_x + k_low - k_high
-        right -= _times(across, k_row - d_row * rest_el / (d_row + d_el))
+            comp += affine.slacks * affine.duals
+        # Of each kind: change of the multiplier = kept - pull * (change of the slack + off).
+        kept = pulls * off - comp / state.slacks
+        k_row, k_el, k_low, k_high = _kinds(kept, width)
+        rest_el = k_row + k_el - in_el  # (d_row + d_el) de = d_row rows dx + rest_el
+        right = k_low - k_high - in_x - _times(across, k_row - share * rest_el)
         dx = np.linalg.solve(matrix, right[..., None])[..., 0]
         along = _times(rows, dx)
-        de = (d_row * along + rest_el) / (d_row + d_el)
-        slacks = (-along + de - off[0], de - off[1], dx - off[2], -dx - off[3])
-        duals = (d_row * (along - de) + k_row, -d_el * de + k_el,
-                 -z_low / s_low * dx + k_low, z_high / s_high * dx + k_high)  # fmt: skip
-        return _State(dx, de, slacks, duals)
+        de = share * along + rest_el / (d_row + d_el)
+        change = _beside(de - along, de, dx, -dx)
+        return _State(dx, de, change - off, kept - pulls * change)
 
     return solve
 

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from dse import compiled
 from dse.search import devices
 from dse.search.batch import Evaluator
 from dse.search.settings import Settings
@@ -73,7 +74,7 @@ class Polisher:
     def __init__(self, evaluator: Evaluator):
         self.evaluator = evaluator
         self.goals = len(evaluator.settings.objectives)
-        self._compiled = jax.jit(self._walk)
+        self._compiled = compiled.quick(self._walk)
 
     def __call__(self, shares: np.ndarray, points: np.ndarray, aims: Aims, pace: Pace) -> Polished:
         """Move designs towards their aims.
@@ -102,21 +103,30 @@ class Polisher:
         none = Aims(np.zeros((goals, len(points))), np.full((goals, len(points)), -np.inf))
         return self._in_parts(shares, points, none, Pace(0, 0.0), (HARD, HARD))[2].T
 
-    def linearized(self, shares: np.ndarray, points: np.ndarray, exponent: float) -> Linearized:
-        """Values and slopes of all goals and limits.
+    def linearized(self, shares: np.ndarray, points: np.ndarray, exponent: float,
+                   wanted: np.ndarray | None = None) -> Linearized:  # fmt: skip
+        """Values of all goals and limits, and slopes of all or of those wanted.
 
-        The function that walks also answers this: each output is a column with a price of one, so
+        The function that walks also answers this: each slope is a column with a price of one, so
         nothing else is compiled.
+
+        Args:
+            shares: designs in the unit cube, ``[design, axis]``.
+            points: of the deployment grid, ``[design]``.
+            exponent: of the p-norm.
+            wanted: which slopes, ``[design, output]``, at least one of each design; the others
+                are zero.
         """
-        count, outputs = len(points), self.outputs
-        rows = np.repeat(np.arange(count), outputs)
-        prices = np.tile(np.eye(outputs), count)
-        goals = self.goals
+        count, outputs, goals = len(points), self.outputs, self.goals
+        wanted = np.ones((count, outputs), bool) if wanted is None else wanted
+        rows, asked = np.nonzero(wanted)
         none = Aims(np.zeros((goals, len(rows))), np.full((goals, len(rows)), -np.inf))
         found = self._in_parts(shares[rows], points[rows], none, Pace(0, 0.0),
-                               (exponent, exponent), prices)  # fmt: skip
-        values = found[2].T.reshape(count, outputs, outputs)[:, 0]
-        return Linearized(values, found[3].T.reshape(count, outputs, -1))
+                               (exponent, exponent), np.eye(outputs)[:, asked])  # fmt: skip
+        first = np.searchsorted(rows, np.arange(count))
+        slopes = np.zeros((count, outputs, shares.shape[1]))
+        slopes[rows, asked] = found[3].T
+        return Linearized(found[2].T[first], slopes)
 
     @functools.cached_property
     def outputs(self) -> int:

@@ -21,7 +21,7 @@ from dse.search.archive import Archive, Row, nondominated
 from dse.search.batch import Evaluator
 from dse.search.polish import FAR, Aims, Pace, Polisher
 from dse.search.pool import Pool, Tries, all_of
-from dse.search.refine import refined
+from dse.search.refine import Start, refined
 from dse.search.settings import Settings
 from dse.search.sweeps import Sweep, sweep
 
@@ -97,7 +97,8 @@ def served(polisher: Polisher, swept: Sweep, targets: np.ndarray) -> tuple[np.nd
     each = together([aims[i] for i in of_aim])
     polished = polisher(start, at, each, FAR)
     best = _best_of_each(np.array(of_aim), at, polished.merit, np.ones(len(aims), int))
-    moved, _ = refined(polisher, polished.shares[best], at[best], each.of(best), SERVED)
+    start = Start(polisher, polished.shares[best], at[best], each.of(best))
+    ((moved, _),) = refined([start], SERVED)
     return moved, polished.evaluations
 
 
@@ -189,27 +190,26 @@ class Warm:
                stage: Stage) -> dict[str, Moving]:  # fmt: skip
         """The best for each aim after a stage; families compete where they have the same aim."""
         wanted = stage.kept * np.array([AT_ENDS if aim.is_end else 1 for aim in aims])
-        best, moved = fronts.copy(), {}
-        for name, (tries, of_aim) in moving.items():
-            each = together([aims[i] for i in of_aim])
-            shares, merit = self._move(self.pools[name].polisher, tries, each, stage.move)
+        starts = [Start(self.pools[name].polisher, *tries, together([aims[i] for i in of_aim]))
+                  for name, (tries, of_aim) in moving.items()]  # fmt: skip
+        moved = self._move(starts, stage.move)
+        best, found = fronts.copy(), {}
+        for (_, of_aim), (_, merit) in zip(moving.values(), moved, strict=True):
             np.maximum.at(best, of_aim, merit)
-            moved[name] = Moving(Tries(shares, tries.points), of_aim), merit
-        found = {}
-        for name, (one, merit) in moved.items():
-            kept = _best_of_each(one.of_aim, one.tries.points, merit, wanted)
-            kept = kept[merit[kept] > best[one.of_aim[kept]] - stage.behind]
+        for (name, (tries, of_aim)), (shares, merit) in zip(moving.items(), moved, strict=True):
+            kept = _best_of_each(of_aim, tries.points, merit, wanted)
+            kept = kept[merit[kept] > best[of_aim[kept]] - stage.behind]
             if len(kept):
-                found[name] = one.of(kept)
+                found[name] = Moving(Tries(shares, tries.points), of_aim).of(kept)
         return found
 
-    def _move(self, polisher: Polisher, tries: Tries, each: Aims, move: Pace | int):
-        """Shares and merits after a walk or a refinement."""
+    def _move(self, starts: list[Start], move: Pace | int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Shares and merits of each family after a walk or a refinement."""
         if isinstance(move, int):
-            return refined(polisher, tries.shares, tries.points, each, move)
-        polished = polisher(tries.shares, tries.points, each, move)
-        self.evaluations += polished.evaluations
-        return polished.shares, polished.merit
+            return refined(starts, move)
+        found = [start.polisher(start.shares, start.points, start.aims, move) for start in starts]
+        self.evaluations += sum(polished.evaluations for polished in found)
+        return [(polished.shares, polished.merit) for polished in found]
 
     # --- the front -------------------------------------------------------------------------------
 
