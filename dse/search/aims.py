@@ -52,9 +52,13 @@ def together(aims: list[Aim]) -> Aims:
 
 
 def spread(low: np.ndarray, high: np.ndarray, count: int, rng) -> list[Aim]:
-    """Aims over a box of goals: evenly for two goals, as a Latin hypercube for more."""
+    """Aims over a box of goals: evenly for two goals, as a Latin hypercube for more.
+
+    Of two goals half are levels of either: where a front is steep, levels of one goal leave gaps.
+    """
     if len(low) == 2:
-        return [level_aim(np.array([at, -np.inf])) for at in np.linspace(low[0], high[0], count)]
+        evenly = np.linspace(low, high, count // 2)
+        return [level_aim(with_one_free(at, free)) for free in (1, 0) for at in evenly]
     strata = rng.permuted(np.tile(np.arange(count), (len(low), 1)), axis=1).T
     shares = (strata + rng.uniform(size=strata.shape)) / count
     free = rng.integers(len(low), size=count)

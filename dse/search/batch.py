@@ -59,7 +59,10 @@ class Evaluator:
         self.limit_names: tuple[str, ...] = ()  # known once traced
         reserve = settings.workload.spec.reserve_fraction
         scenario = Scenario(settings.model.spec, self.grid.context, reserve)
-        self.given = single((family.loaded.spec, scenario))
+        # As leaves: flattening a specification takes longer than a small batch of designs.
+        self.of_study = family.loaded.spec, scenario
+        leaves, self._structure = jax.tree.flatten(self.of_study)
+        self.given = single(tuple(leaves))
         self.cut = _cut(self.grid)
         self._compiled = compiled.quick(self._tile)
 
@@ -105,7 +108,7 @@ class Evaluator:
 
     def estimates(self, values, varying, common, given, exponent=None) -> list[Estimate]:
         """The estimate of a design, traced; of a study of several scenarios one for each."""
-        spec, scenario = given
+        spec, scenario = jax.tree.unflatten(self._structure, given)
         hardware = self.family.with_values(values, spec)
         design = Design(hardware, self.placed_on(hardware, varying, common))
         words = self.settings.fidelity, self.settings.power_scope

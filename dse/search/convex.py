@@ -77,22 +77,21 @@ class ConvexForm:
         parts = []
         held = np.stack([*branch[1:-2], *branch.spilling])
         with jax.enable_x64(True):
-            given = jax.tree.map(lambda leaf: np.float64(leaf), self._given)
             for start in range(0, len(held[0]), WIDTH):
                 rows = np.arange(start, min(start + WIDTH, len(held[0])))
                 filled = np.resize(rows, WIDTH)
                 columns = self.evaluator.deployments(branch.point[filled])
                 deployments = tuple(np.asarray(column, float) for column in columns)
-                found = function(variables[filled].T, deployments, held[:, filled], given)
+                found = function(variables[filled].T, deployments, held[:, filled], self._given)
                 parts.append([np.asarray(part)[..., : len(rows)] for part in found])
         return [np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)]
 
     @functools.cached_property
     def _given(self):
         # The evaluator keeps single precision; bounds are computed in double.
-        spec = self.evaluator.family.loaded.spec
-        common = tuple(None if c is None else float(c) for c in self.evaluator.cut.common)
-        return spec, self.evaluator.given[1], common
+        spec, scenario = self.evaluator.of_study
+        leaves, self._structure = jax.tree.flatten((spec, scenario, self.evaluator.cut.common))
+        return tuple(np.float64(leaf) for leaf in leaves)
 
     def _tangents(self, variables, deployments, held, given):
         def push(tangent):
@@ -104,7 +103,7 @@ class ConvexForm:
         return values, jnp.swapaxes(slopes, 0, 1)
 
     def _outputs(self, variables, deployments, held, given):
-        spec, scenario, common = given
+        spec, scenario, common = jax.tree.unflatten(self._structure, given)
         settings = self.evaluator.settings
         *knobs, pace = jnp.exp(variables)
         branch = _Columns(*held)

@@ -8,7 +8,7 @@ what polish does.
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -105,18 +105,21 @@ class Pool:
         """A design, the neighbors of its deployment, and those of its few whole numbers."""
         points = np.array([row.point, *self.evaluator.grid.choices.neighbors(row.point)])
         shares = np.repeat([row.values], len(points), axis=0)
-        columns = self.evaluator.grid.columns
-        groups = np.asarray(columns.tp * columns.kvp)
         whole = []
         for index, axis in enumerate(self.axes):
             value = axis.from_unit_cube(shares[0, index])
-            if axis.is_radix and value == groups[row.point]:  # goes on reaching its whole group
-                shares[:, index] = axis.unit_cube(np.clip(groups[points], axis.low, axis.high))
+            beside: Any = []
+            if axis.is_radix:
+                groups = np.clip(self._groups(points), axis.low, axis.high)
+                # Neighbors reach their whole group, of which two kinds are summed over.
+                kind = 1 if value == groups[1, 0] != groups[0, 0] else 0
+                shares[1:, index] = axis.unit_cube(groups[kind, 1:])
+                beside = [group for group in np.unique(groups[:, 0]) if group != value]
             elif axis.is_coarse:
                 beside = [v for v in (value - 1, value + 1) if axis.low <= v <= axis.high]
-                copies = np.repeat([row.values], len(beside), axis=0)
-                copies[:, index] = axis.unit_cube(np.array(beside))
-                whole.append(Tries(copies, np.full(len(beside), row.point)))
+            copies = np.repeat([row.values], len(beside), axis=0)
+            copies[:, index] = axis.unit_cube(np.array(beside))
+            whole.append(Tries(copies, np.full(len(beside), row.point)))
         return all_of([Tries(shares, points), *whole], len(self.axes))
 
     def _redrawn(self, tries: Tries, rng, part: tuple[float, float]) -> Tries:
@@ -131,14 +134,17 @@ class Pool:
 
     def _with_peers(self, tries: Tries, rng) -> Tries:
         """Copies whose radix is the size of a group of the deployment: of attention, or of all."""
-        columns = self.evaluator.grid.columns
         for index, axis in enumerate(self.axes):
             if axis.is_radix:
-                groups = np.stack([columns.tp * columns.kvp, columns.chips / columns.pp])
+                groups = np.clip(self._groups(tries.points), axis.low, axis.high)
                 drawn = rng.integers(0, 2, len(tries.points))
                 copies = tries.shares.copy()
-                copies[:, index] = axis.unit_cube(
-                    np.clip(groups[drawn, tries.points], axis.low, axis.high)
-                )
+                copies[:, index] = axis.unit_cube(groups[drawn, np.arange(len(drawn))])
                 return Tries(copies, tries.points)
         return tries.of(slice(0))
+
+    def _groups(self, points: np.ndarray) -> np.ndarray:
+        """How many chips sum attention together, and how many a stage has, ``[2, point]``."""
+        columns = self.evaluator.grid.columns
+        groups = np.stack([columns.tp * columns.kvp, columns.chips / columns.pp])
+        return np.asarray(groups)[:, points]

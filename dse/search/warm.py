@@ -28,10 +28,10 @@ from dse.search.sweeps import Sweep, sweep
 STARTS = 24  # random designs of each family
 LEVELS = 20  # first aims, over the whole range
 GAPS = 48  # later aims, laid into the gaps of the front
-EXPLORED = 3  # one of so many of them is tried with other deployments
+EXPLORED = 2  # one of so many of them is tried with other deployments
 ROUNDS = 6
+BEYOND = 0.15  # of the range of random designs: how far the first aims reach beyond it
 DEPLOYMENTS = 3  # best ones, tried for each aim
-AT_ENDS = 4  # times as many kept for the ends of the front, which its hypervolume hangs on
 TRIED_AT_ENDS = (96, 48, 12)  # deployments tried there in the first, second and later rounds
 FORGIVEN = 0.15  # natural logarithm: a family so far behind the front is still tried in round two
 WIDEST = 40  # gaps between designs of one family that are filled with blends, and
@@ -41,14 +41,19 @@ LN10 = np.log(10.0)
 
 
 class Stage(NamedTuple):
-    """A move of many designs, after which the best deployments of each aim go on."""
+    """A move of many designs, after which the best deployments of each aim go on.
+
+    Refinement tells good deployments from bad ones: four rounds of it after a short walk rank first
+    what the walk alone had ranked twentieth to fiftieth.
+    """
 
     move: Pace | int  # a walk, or rounds of refinement
     kept: int  # deployments of each aim
     behind: float  # natural logarithm: what is further behind the best goes no further
+    ends: int = 4  # times as many are kept for the ends of the front, on which much hangs
 
 
-FIRST = (Stage(Pace(20, 0.1), 3, np.inf), Stage(Pace(60, 0.05), 1, 0.5), Stage(6, 1, np.inf))
+FIRST = (Stage(Pace(30, 0.1), 2, 0.7, ends=16), Stage(4, 1, 0.4), Stage(12, 1, np.inf))
 LATER = (Stage(Pace(24, 0.03), 2, 0.3), Stage(4, 1, 0.05), Stage(12, 1, np.inf))
 
 
@@ -189,7 +194,7 @@ class Warm:
     def _moved(self, moving: dict[str, Moving], aims: list[Aim], fronts: np.ndarray,
                stage: Stage) -> dict[str, Moving]:  # fmt: skip
         """The best for each aim after a stage; families compete where they have the same aim."""
-        wanted = stage.kept * np.array([AT_ENDS if aim.is_end else 1 for aim in aims])
+        wanted = stage.kept * np.array([stage.ends if aim.is_end else 1 for aim in aims])
         starts = [Start(self.pools[name].polisher, *tries, together([aims[i] for i in of_aim]))
                   for name, (tries, of_aim) in moving.items()]  # fmt: skip
         moved = self._move(starts, stage.move)
@@ -252,13 +257,20 @@ class Warm:
     # --- aims ------------------------------------------------------------------------------------
 
     def _first_aims(self) -> list[Aim]:
-        low = np.log(self.settings.reference_point)
-        highs = [pool.swept.goals.max(axis=(1, 2)) for pool in self.pools.values()]
-        high = np.maximum(np.max(highs, axis=0).astype(float), low + 1)
+        low, high = self._range()
         aims = spread(low, high, LEVELS * (len(low) - 1), self._rng)
         levels = np.array([aim.levels[0] for aim in aims])
         asked = self._asked(levels) | np.isneginf(levels)
         return [aim for aim, kept in zip(aims, asked, strict=True) if kept] + ends(len(low))
+
+    def _range(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where a front may be, of each goal: that of random designs, and something beyond it."""
+        if len(front := self.archive.points * LN10) > 1:
+            low, high = front.min(axis=0), front.max(axis=0)
+            return low, high + BEYOND * (high - low)
+        low = np.log(self.settings.reference_point)
+        highs = [pool.swept.goals.max(axis=(1, 2)) for pool in self.pools.values()]
+        return low, np.maximum(np.max(highs, axis=0).astype(float), low + 1)
 
     def _gap_aims(self) -> list[Aim]:
         front = self.archive.points * LN10
