@@ -63,12 +63,21 @@ def _experts(c: Columns) -> Op:
     """Gated experts of one rank: distinct ones touched, tokens spread evenly over ranks."""
     inner = c["inter_size"] / c["moe_tp_size"]
     per_expert = 3 * c["hidden_size"] * inner
-    touched = distinct_experts(c["num_experts"], c["topk"], c["num_tokens"]) / c["moe_ep_size"]
     slots = c["num_tokens"] * c["topk"] / c["moe_ep_size"]
     return Op("experts", "feedforward", 1.0, use="expert", math="expert",
               stored_values=c["num_experts"] / c["moe_ep_size"] * per_expert,
-              read_values=touched * per_expert, vector_flops=slots * inner,
+              read_values=c["touched"] * per_expert, vector_flops=slots * inner,
               tensor_flops=2 * slots * per_expert, dependent_ops=3)  # fmt: skip
+
+
+def _touched(row: dict[str, Any], c: dict[str, float]) -> float:
+    """Distinct experts that the tokens of a row reach on the rank that is measured.
+
+    Balanced rows deal experts out in turn, the first to this rank; in others tokens draw theirs.
+    """
+    if word(row, "distribution") == "balanced":
+        return max(1.0, min(c["num_experts"], c["num_tokens"] * c["topk"]) / c["moe_ep_size"])
+    return distinct_experts(c["num_experts"], c["topk"], c["num_tokens"]) / c["moe_ep_size"]
 
 
 def _all_reduce(c: Columns) -> Op:
@@ -101,6 +110,7 @@ class Shape:
     suite: str
     numbers: dict[str, float]
     latency_s: float
+    kernel: str = ""  # its source, as the table states it
 
 
 def shapes_of(table: Table) -> tuple[list[Shape], collections.Counter[str]]:
@@ -141,7 +151,9 @@ def _shape(kind: str, row: dict[str, Any]) -> Shape | str:
             return f"{kind}: launched one by one, the latency is the host's"
     if dtype not in FORMAT_WORDS:
         return f"{DTYPE_COLUMNS[kind]} {dtype or 'missing'}: not a known number format"
-    return _numbers(kind, row, chip.name, FORMAT_WORDS[dtype], f"{framework} {dtype}".strip())
+    uneven = word(row, "distribution").removeprefix("balanced")  # experts that some rows prefer
+    suite = " ".join(part for part in (framework, dtype, uneven) if part)
+    return _numbers(kind, row, chip.name, FORMAT_WORDS[dtype], suite)
 
 
 def _numbers(kind: str, row: dict[str, Any], chip: str, form: str, suite: str) -> Shape | str:
@@ -156,7 +168,9 @@ def _numbers(kind: str, row: dict[str, Any], chip: str, form: str, suite: str) -
         return f"context below {SHORTEST_TOKENS:g} tokens: read from cache, not from memory"
     if (number(row, "window_size") or 0) > 0:
         return "sliding window: the tokens read are not stated"
-    return Shape(chip, form, suite, found, latency * 1e-6)
+    if kind == "moe":
+        found["touched"] = _touched(row, found)
+    return Shape(chip, form, suite, found, latency * 1e-6, word(row, "kernel_source"))
 
 
 def _seconds(kind: str, chip: str, shapes: list[Shape]) -> np.ndarray:
@@ -168,13 +182,16 @@ def _seconds(kind: str, chip: str, shapes: list[Shape]) -> np.ndarray:
 
 def seconds_under(style: Any, kind: str, hardware: Any, shapes: list[Shape]) -> np.ndarray:
     """Latency of shapes on a chip under a style, ``[shape]``."""
-    make, needed = OPS[kind]
     with jax.enable_x64(True):
-        numbers = {n: jnp.asarray([s.numbers[n] for s in shapes]) for n in needed}
-        deployment = _deployment(list(hardware.compute), list(hardware.memory), shapes)
-        reach = passes.reach_of(style, "calibrated", 1.0)
-        line = passes.row(make(numbers), deployment, provision(hardware), reach)
+        line = row_of(kind, hardware, shapes, passes.reach_of(style, "calibrated", 1.0))
         return np.broadcast_to(np.asarray(line.seconds), len(shapes))
+
+
+def row_of(kind: str, hardware: Any, shapes: list[Shape], reach: passes.Reach) -> passes.Row:
+    """The line of the op table that shapes of one kind make on a chip, columns ``[shape]``."""
+    columns = {n: jnp.asarray([s.numbers[n] for s in shapes]) for n in shapes[0].numbers}
+    deployment = _deployment(list(hardware.compute), list(hardware.memory), shapes)
+    return passes.row(OPS[kind][0](columns), deployment, provision(hardware), reach)
 
 
 def _deployment(arithmetic: list[str], tiers: list[str], shapes: list[Shape]) -> Deployment:

@@ -147,6 +147,20 @@ def test_host_bound_and_unreadable_operators_are_left_out():
     assert len(left_out) == 3
 
 
+def test_balanced_rows_reach_as_many_experts_as_their_tokens_have_slots():
+    row = {"system": "h100_sxm", "fw": "x", "latency_us": 100.0, **SHAPES["moe"]}
+
+    def touched(**changes):
+        (shape,), _ = ops.shapes_of(tables.Table("moe", "", [row | changes]))
+        return shape.numbers["touched"]
+
+    even = {"distribution": "balanced"}
+    assert touched(num_tokens=1) == touched(num_tokens=1, **even) == 8
+    assert touched(num_tokens=16, **even) == touched(num_tokens=512, **even) == 128
+    assert 64 < touched(num_tokens=16) < 128  # drawn: some twice, some never
+    assert touched(num_tokens=1, moe_ep_size=64, **even) == 1  # the first rank has the first token
+
+
 def test_the_table_kind_is_told_by_its_columns(table):
     text = "system,latency_us,gemm_dtype,m,n,k\nh100_sxm,9.1,bfloat16,1,4096,4096\n"
     assert tables.read(table(text)).kind == "gemm"
