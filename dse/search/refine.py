@@ -26,7 +26,7 @@ FAR_OFF = 1e3  # what an undefined logarithm or slope is taken for
 NEAR = 0.5  # natural logarithm: a limit further from binding is taken to stay where it is
 REMEMBERED = 4  # places whose tangents a program holds
 EXPONENT = 384.0  # of the p-norm that slopes are taken at: the lane that binds, and hardly another
-ACCURACY = 1e-6  # of a program: finer than what a step can gain
+ACCURACY = 1e-5  # of a program: finer than what a step can gain
 BINDING = 36  # rows of a program, those that may be broken the furthest
 ROOM = 5.0  # natural logarithm: how far the worth of a design may move in a program
 
