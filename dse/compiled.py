@@ -3,7 +3,7 @@
 Of gradients of the model half the time, and half the time of compiling, goes into keeping sums and
 products in the order they were written in. What is searched may take them in any order: a design
 that is reported is evaluated once more, alone and in double precision. Results stay the same from
-run to run, and what is not a number stays none.
+run to run, and what is not a number stays none (but ``x - x`` and ``0 x`` count as zero for any x).
 """
 
 from collections.abc import Callable
