@@ -50,7 +50,6 @@ MEANS = {
                       ("vllm_disaggregated", "sglang_disaggregated", "trtllm_disaggregated")),
 }  # fmt: skip
 TODAY = MEANS["serving"][1]
-FACTORS = ("kernel_factor", "expert_factor")
 # Data-center parts without a measured board; half of their silicon is cache and links below the
 # compute dies, and their limit per area is as much lower.
 UNMETERED, UNMETERED_SHARE = ("gpu_cdna",), 0.6
@@ -235,20 +234,21 @@ def write(kept, found, powers, shared_power):
 def together(found, style, hosts, power):
     """Paths of a style's constants, those of frameworks it ran under too, and their correlation."""
     column = {name: np.eye(len(found.plan.names))[i] for i, name in enumerate(found.plan.names)}
-    rows, apart = {}, {}
-    for constant in (*fit.GENERATION_SPREADS, *SHARED):
-        rows[constant] = column[constant] + column.get(f"{constant} of {style}", 0.0)
+    rows = {c: column[c] + column.get(f"{c} of {style}", 0.0)
+            for c in (*fit.GENERATION_SPREADS, *SHARED)}  # fmt: skip
+
+    def of_host(host):
+        pairs = ((c, fit.parameters_of(c, host)) for c in fit.OF_FRAMEWORK)
+        return {c: sum(column[name] for name in names) for c, names in pairs}
+
     for host in hosts:
-        rows |= {f"framework.{host}.{c}": column[f"{c} of {host}"] for c in fit.OF_FRAMEWORK}
-    for c in fit.OF_FRAMEWORK:
-        name, members = f"framework.serving.{c}", [column[f"{c} of {host}"] for host in TODAY]
-        rows[name] = sum(members) / len(members)
-        apart[name] = np.var([found.values @ m for m in members])
-        own = np.mean([m @ found.covariance @ m for m in members])
-        apart[name] += own - rows[name] @ found.covariance @ rows[name]
+        rows |= {f"framework.{host}.{c}": row for c, row in of_host(host).items()}
+    members = [np.stack(list(of_host(host).values())) for host in TODAY]
+    mean = np.mean(members, axis=0)
+    rows |= {f"framework.serving.{c}": mean[i] for i, c in enumerate(fit.OF_FRAMEWORK)}
     matrix = np.stack(list(rows.values()))
     covariance = matrix @ found.covariance @ matrix.T
-    covariance += np.diag([apart.get(name, 0.0) for name in rows])
+    covariance[-len(mean) :, -len(mean) :] += beside_mean(found, members, mean)
     correlation = covariance / np.sqrt(np.outer(np.diag(covariance), np.diag(covariance)))
     if power is None:
         return list(rows), correlation
@@ -257,6 +257,16 @@ def together(found, style, hosts, power):
     both[: len(rows), : len(rows)] = correlation
     both[len(rows) :, len(rows) :] = power.correlation
     return names, both
+
+
+def beside_mean(found, members, mean):
+    """How far one framework may be from the mean of some: a covariance, ``[constant, constant]``.
+
+    A framework with slow attention has fast products, so the constants differ together.
+    """
+    between = np.cov([m @ found.values for m in members], rowvar=False, bias=True)
+    own = np.mean([m @ found.covariance @ m.T for m in members], axis=0)
+    return between + own - mean @ found.covariance @ mean.T
 
 
 def left_over(kept, features, path):
@@ -324,15 +334,15 @@ def beyond(kept, features):
 def host_lines(found, names):
     rows = []
     for constant in fit.OF_FRAMEWORK:
-        values = [found.constant(f"{constant} of {name}") for name in names]
+        values = [found.constant(*fit.parameters_of(constant, name)) for name in names]
         mean = float(np.exp(np.mean([np.log(value) for value, _ in values])))
         spread = float(
             np.sqrt(
                 np.mean([s**2 for _, s in values]) + np.var([np.log(value) for value, _ in values])
             )
         )
-        note = unsure(found, *(f"{constant} of {name}" for name in names))
-        rows.append(line(constant, mean, spread, "" if constant in FACTORS else "us", note))
+        note = unsure(found, *(p for name in names for p in fit.parameters_of(constant, name)))
+        rows.append(line(constant, mean, spread, "" if constant in fit.FACTORS else "us", note))
     return rows
 
 

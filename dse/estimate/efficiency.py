@@ -62,25 +62,28 @@ def kernels_of(style: ExecutionStyle) -> Kernels:
     """The kernel constants of a style; what it leaves out costs nothing.
 
     A framework scales all fixed times: it decides what is fused and captured in a graph. Those of
-    routed experts it scales once more: the libraries that group their products differ most.
+    attention, of exchanges, of routed experts and of quantizing for these it scales once more, for
+    it picks their libraries. Prompts run outside graphs, so only their own factor applies.
     """
     host = style.framework
     factor = 1.0 if host is None else host.kernel_factor
-    expert_factor = factor * (1.0 if host is None else smooth.stated(host.expert_factor, 1.0))
 
-    def fixed(seconds: Scalar | None, scale: Scalar = factor) -> Scalar:
-        return scale * smooth.stated(seconds, 0.0)
+    def more(name: str) -> Scalar:
+        return 1.0 if host is None else smooth.stated(getattr(host, f"{name}_factor"), 1.0)
+
+    def fixed(seconds: Scalar | None, scale: Scalar = 1.0) -> Scalar:
+        return factor * scale * smooth.stated(seconds, 0.0)
 
     return Kernels(
         exponent=style.smoothness,
         cache=smooth.stated(style.cache_fraction, style.memory_fraction),
         projection_s=fixed(style.projection_s),
-        attention_s=fixed(style.attention_s),
-        experts_s=fixed(style.experts_s, expert_factor),
-        exchange_s=fixed(style.exchange_s),
+        attention_s=fixed(style.attention_s, more("attention")),
+        experts_s=fixed(style.experts_s, more("expert")),
+        exchange_s=fixed(style.exchange_s, more("exchange")),
         quantize_s=fixed(style.quantize_s),
-        quantize_experts_s=fixed(style.quantize_experts_s, expert_factor),
-        prompt_layer_s=smooth.stated(style.prompt_layer_s, 0.0),  # no graph holds it anywhere
+        quantize_experts_s=fixed(style.quantize_experts_s, more("expert") * more("quantize")),
+        prompt_layer_s=more("prompt") * smooth.stated(style.prompt_layer_s, 0.0),
         stage_factor=smooth.stated(style.stage_factor, 1.0),
         convert_flops=smooth.stated(style.convert_flops, 0.0),
         routing_exponent=smooth.stated(style.routing_exponent, 1.0),

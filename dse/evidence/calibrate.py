@@ -27,10 +27,9 @@ HELD_OUT_SHARE = 0.2
 CORRELATED = 0.9
 SIGMAS = 1.25  # standard deviations of a normal in its mean absolute deviation, inverse
 UNITS = {"memory": "", "cache": "", "tensor": "", "prefill": "", "link": "", "stage_factor": "",
-         "routing_exponent": "", "kernel_factor": "", "expert_factor": "",
-         "convert": "flop"}  # fmt: skip
+         "routing_exponent": "", "convert": "flop", **dict.fromkeys(fit.FACTORS, "")}  # fmt: skip
 # A style and its framework scale one another: its factors stay 1 in a fit of one style.
-HELD = ("kernel_factor", "expert_factor")
+HELD = fit.FACTORS
 UNTOLD = "not identified by the data: its prior"
 
 

@@ -5,6 +5,7 @@ once at speed of light, and a fit sees arrays ``[point, op]`` only. `times_s` re
 `dse.estimate.passes` on them; a test holds the two together.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -24,9 +25,13 @@ PER_OP = ("layers", "weights_s", "cache_s", "tensor_s", "vector_s", "convert_s",
 PER_POINT = ("sequences", "tokens", "total_layers", "prompt_layers", "prefill_s", "accepted",
              "busy_chips")  # fmt: skip
 FIXED = ("projection", "attention", "experts", "exchange", "quantize", "quantize_experts")
-OF_EXPERTS = ("experts", "quantize_experts")
+# Beside `kernel_factor`, by which a framework scales all fixed times.
+FACTORS = {"attention": ("attention_factor",), "exchange": ("exchange_factor",),
+           "experts": ("expert_factor",),
+           "quantize_experts": ("expert_factor", "quantize_factor")}  # fmt: skip
 CONSTANTS = ("memory", "cache", "tensor", "prefill", "link", *FIXED, "stage_factor", "convert",
-             "routing_exponent", "layer", "kernel_factor", "expert_factor", "step", "sequence",
+             "routing_exponent", "layer", "kernel_factor", "expert_factor", "attention_factor",
+             "quantize_factor", "exchange_factor", "prompt_factor", "step", "sequence",
              "prompt_layer")  # fmt: skip
 
 
@@ -135,13 +140,14 @@ def times_s(features: Features, constants: dict[str, Any], exponent: float) -> A
     vector = op["vector_s"] + op["convert_s"] * c["convert"]
     arithmetic = smooth.maximum([op["tensor_s"] / c["tensor"], vector], exponent)
     busy = smooth.maximum([arithmetic, memory], exponent)
-    factor = dict.fromkeys(FIXED, c["kernel_factor"])
-    factor |= dict.fromkeys(OF_EXPERTS, c["kernel_factor"] * c["expert_factor"])
-    fixed = sum(op[kind] * c[kind] * factor[kind] for kind in FIXED)
+    fixed = c["kernel_factor"] * sum(
+        op[kind] * math.prod((c[kind], *(c[name] for name in FACTORS.get(kind, ()))))
+        for kind in FIXED
+    )
     links = op["stage_s"] * c["stage_factor"] + op["serial_s"] / c["link"]
     per_pass = jnp.sum(op["layers"] * (busy + fixed + links), axis=1)
     per_pass = per_pass + point["total_layers"] * constants["layer"] + constants["step"]
     per_pass = per_pass + point["sequences"] * constants["sequence"]
-    launches = point["prompt_layers"] * constants["prompt_layer"]
+    launches = point["prompt_layers"] * constants["prompt_layer"] * constants["prompt_factor"]
     prompts = point["prefill_s"] / constants["prefill"] + launches
     return (per_pass + prompts) / point["accepted"]

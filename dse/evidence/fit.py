@@ -49,13 +49,27 @@ PRIORS = {
     "prompt_layer": Prior(1e-4, 1.0),
     "kernel_factor": Prior(0.7, 0.3),
     "expert_factor": Prior(1.0, 0.4),
+    "attention_factor": Prior(1.0, 0.6),
+    "quantize_factor": Prior(1.0, 0.8),
+    "exchange_factor": Prior(1.0, 0.5),
+    "prompt_factor": Prior(1.0, 0.6),
     "step": Prior(3e-4, 0.8),
     "sequence": Prior(2e-5, 0.8),
 }
 # How much generations differ, by constant; the others are shared.
 GENERATION_SPREADS = {"memory": 0.08, "cache": 0.08, "projection": 0.25, "attention": 0.25,
                       "experts": 0.25, "exchange": 0.3}  # fmt: skip
-OF_FRAMEWORK = ("kernel_factor", "expert_factor", "step", "sequence")
+# A framework picks the libraries of attention, experts and exchanges; a factor each.
+FACTORS = ("kernel_factor", "expert_factor", "attention_factor", "quantize_factor",
+           "exchange_factor", "prompt_factor")  # fmt: skip
+OF_FRAMEWORK = (*FACTORS, "step", "sequence")
+# Of these a factor of every framework says what a shared value would say once more, and that value
+# would carry the habits of frameworks to chips that ran others: it stays at its prior.
+HELD = ("attention", "quantize_experts", "exchange", "prompt_layer")
+HELD_SPREADS: dict[str, float] = dict.fromkeys(HELD, 0.05)
+# Decode workers run the kernels of the framework they belong to under a scheduler without prompts:
+# their constants are its own times what is left, within this share of the spreads of the priors.
+WORKERS, WORKER_SHARE = "_disaggregated", 0.5
 # Served before graphs were captured: each kernel is launched from Python.
 EAGER = {"vllm_2024": Prior(5.0, 0.7)}
 SHARES = ("memory", "cache", "tensor", "prefill", "link", "routing_exponent")  # at most 1
@@ -107,13 +121,14 @@ def many_styles(generations: Sequence[str], frameworks: Sequence[str]) -> Plan:
     """Shared constants, offsets of generations, constants of frameworks; a label per row."""
     shared = [name for name in PRIORS if name not in OF_FRAMEWORK]
     offsets = [(c, g) for c in GENERATION_SPREADS for g in sorted(set(generations))]
-    hosts = [(c, f) for c in OF_FRAMEWORK for f in sorted(set(frameworks))]
-    prior = {(c, f): EAGER.get(f, PRIORS[c]) if c == "kernel_factor" else PRIORS[c]
-             for c, f in hosts}  # fmt: skip
+    served = sorted({name for f in frameworks for name in (f, f.removesuffix(WORKERS))})
+    hosts = [(c, f) for c in OF_FRAMEWORK for f in served]
+    prior = {(c, f): _prior_of(c, f) for c, f in hosts}
     names = (*shared, *(f"{c} of {g}" for c, g in offsets), *(f"{c} of {f}" for c, f in hosts))
     mean = [np.log(PRIORS[c].value) for c in shared] + [0.0] * len(offsets)
     mean += [np.log(prior[host].value) for host in hosts]
-    spread = [PRIORS[c].spread for c in shared] + [GENERATION_SPREADS[c] for c, _ in offsets]
+    spread = [HELD_SPREADS.get(c, PRIORS[c].spread) for c in shared]
+    spread += [GENERATION_SPREADS[c] for c, _ in offsets]
     spread += [prior[host].spread for host in hosts]
     place = {name: index for index, name in enumerate(names)}
     design = {c: np.zeros((len(generations), len(names))) for c in PRIORS}
@@ -123,8 +138,22 @@ def many_styles(generations: Sequence[str], frameworks: Sequence[str]) -> Plan:
         for c in GENERATION_SPREADS:
             design[c][row, place[f"{c} of {generation}"]] = 1.0
         for c in OF_FRAMEWORK:
-            design[c][row, place[f"{c} of {framework}"]] = 1.0
+            for name in parameters_of(c, framework):
+                design[c][row, place[name]] = 1.0
     return Plan(names, np.array(mean), np.array(spread), design)
+
+
+def _prior_of(constant: str, framework: str) -> Prior:
+    if framework.endswith(WORKERS):
+        return Prior(1.0, WORKER_SHARE * PRIORS[constant].spread)
+    eager = EAGER.get(framework) if constant == "kernel_factor" else None
+    return eager or PRIORS[constant]
+
+
+def parameters_of(constant: str, framework: str) -> tuple[str, ...]:
+    """The parameters whose product is a constant of a framework."""
+    pair = dict.fromkeys((framework.removesuffix(WORKERS), framework))
+    return tuple(f"{constant} of {name}" for name in pair)
 
 
 def constants_at(plan: Plan, values: Any, fixed: Mapping[str, float]) -> dict[str, Any]:

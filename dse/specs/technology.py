@@ -128,6 +128,26 @@ class Framework(eqx.Module):
         positive=True,
         optional=True,
     )
+    attention_factor: float | None = number(
+        "fixed time of attention over those of other operators; unset: 1",
+        positive=True,
+        optional=True,
+    )
+    quantize_factor: float | None = number(
+        "time to quantize for routed experts over their other fixed times; unset: 1",
+        positive=True,
+        optional=True,
+    )
+    exchange_factor: float | None = number(
+        "fixed time of exchanges over those of other operators; unset: 1",
+        positive=True,
+        optional=True,
+    )
+    prompt_factor: float | None = number(
+        "time per layer of every prompt over the style's; unset: 1",
+        positive=True,
+        optional=True,
+    )
 
 
 class ExecutionStyle(eqx.Module):

@@ -93,10 +93,15 @@ def mixture_of_experts(
 
 
 def _shared(spec, s: Split, layers: Scalar) -> list[Op]:
-    """Shared experts: every token passes them, on the group that holds its slice."""
+    """Shared experts: every token passes them, so they gain nothing from being apart.
+
+    Servers slice them over the chips of a rank, as attention, where those are more than the chips
+    that share a routed expert; the sum goes with that of the routed experts.
+    """
     op = Op("shared_expert", "feedforward", layers)
-    inner = spec.shared_inner / s.slices
-    rows = s.stage_rows / s.ep * jnp.where(spec.shared_inner > 0, 1.0, 0.0)
+    slices = jnp.maximum(s.slices, s.tp * s.kvp)
+    inner = spec.shared_inner / slices
+    rows = s.stage_rows * slices / s.chips * jnp.where(spec.shared_inner > 0, 1.0, 0.0)
     return [linear(op, rows, s.width, spec.matrices * inner)]
 
 

@@ -44,14 +44,21 @@ def test_fixed_times_by_kind_of_operator(design):
         ) == pytest.approx(seconds), name
 
 
-def test_a_framework_scales_its_experts_once_more(design):
-    made, scenario = design(batch=8, tp=2)
-    host = Framework(kernel_factor=0.5, step_s=0.0, sequence_s=0.0, expert_factor=3.0)
-    k = kernels(made, framework=host, attention_s=10e-6, experts_s=40e-6, quantize_experts_s=0.0)
+def test_a_framework_scales_the_kinds_it_has_libraries_for_once_more(design):
+    """Half of all fixed times, of experts 3 times that, of quantizing for them 5 times these."""
+    made, scenario = design(batch=8, tp=2, weights="fp8")
+    host = Framework(kernel_factor=0.5, step_s=0.0, sequence_s=0.0, expert_factor=3.0,
+                     attention_factor=2.0, exchange_factor=4.0, quantize_factor=5.0,
+                     prompt_factor=7.0)  # fmt: skip
+    k = kernels(made, framework=host, projection_s=8e-6, attention_s=10e-6, experts_s=40e-6,
+                exchange_s=6e-6, quantize_s=0.0, quantize_experts_s=2e-6,
+                prompt_layer_s=1e-4)  # fmt: skip
     ops = ops_of(made, scenario)
+    wanted = {"qkv": 4e-6, "attention": 10e-6, "experts": 60e-6 + 15e-6, "expert_reduce": 12e-6}
     found = {name: float(efficiency.fixed_s(ops[name], numbers_of(ops[name], made), k))
-             for name in ("attention", "experts")}  # fmt: skip
-    assert found == pytest.approx({"attention": 5e-6, "experts": 60e-6})
+             for name in wanted}  # fmt: skip
+    assert found == pytest.approx(wanted)
+    assert float(k.prompt_layer_s) == pytest.approx(7e-4)  # launched outside graphs
 
 
 def test_a_prompt_pays_the_launches_of_one_pass(design):

@@ -14,7 +14,7 @@ TRUE = {name: prior.value for name, prior in fit.PRIORS.items()} | {
     "memory": 0.78, "attention": 32e-6, "projection": 6e-6, "sequence": 40e-6, "link": 0.4,
     "exchange": 9e-6,
 }  # fmt: skip
-HELD = ("kernel_factor", "expert_factor")
+HELD = fit.FACTORS
 
 
 def cases(model, chips=(1, 2, 4, 8), batches=(1, 4, 16, 64, 256)):
@@ -78,6 +78,19 @@ def test_many_styles_are_products_of_shared_and_own_factors():
     np.testing.assert_allclose(constants["sequence"], 2e-5)
 
 
+def test_decode_workers_start_from_the_framework_they_belong_to():
+    plan = fit.many_styles(["x"], ["f_disaggregated"])
+    values = plan.mean.copy()
+    values[plan.names.index("attention_factor of f")] = np.log(2.0)
+    values[plan.names.index("attention_factor of f_disaggregated")] = np.log(0.8)
+    with jax.enable_x64(True):
+        constants = fit.constants_at(plan, values, {})
+    np.testing.assert_allclose(constants["attention_factor"], 1.6)
+    own, rest = (plan.spread[plan.names.index(f"step of {name}")]
+                 for name in ("f", "f_disaggregated"))  # fmt: skip
+    assert rest == pytest.approx(own / 2)
+
+
 # --- the fit's sum is the model's -----------------------------------------------------------------
 
 
@@ -97,10 +110,10 @@ def test_the_sum_over_features_is_the_models_time(model):
             "tensor": style.tensor_fraction, "prefill": style.prefill_fraction,
             "link": style.link_fraction, "stage_factor": style.stage_factor,
             "convert": style.convert_flops, "routing_exponent": style.routing_exponent,
-            "layer": style.layer_s, "kernel_factor": host.kernel_factor, "step": host.step_s,
-            "expert_factor": host.expert_factor or 1.0, "prompt_layer": style.prompt_layer_s or 0.0,
-            "sequence": host.sequence_s,
+            "layer": style.layer_s, "prompt_layer": style.prompt_layer_s or 0.0,
+            "step": host.step_s, "sequence": host.sequence_s,
         } | {name: getattr(style, f"{name}_s") for name in features.FIXED}  # fmt: skip
+        constants |= {name: getattr(host, name) for name in fit.FACTORS}
         summed = features.times_s(features.features_of(some), constants, style.smoothness)
     # The algorithm of an exchange is chosen at nameplate bandwidth there, at the reached one here.
     np.testing.assert_allclose(summed, column(step.tpot_s, len(some)), rtol=0.05)

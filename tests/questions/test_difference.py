@@ -181,7 +181,8 @@ def test_the_range_holds_the_answer_and_names_the_constants_that_make_it():
         low, high = spread["change_fraction"]
         assert low < found["comparison"][goal]["change_fraction"] < high
     assert (
-        found["range"]["user_tokens_per_s"]["telling"][0]["path"] == "style.framework.kernel_factor"
+        found["range"]["user_tokens_per_s"]["telling"][0]["path"]
+        == "style.framework.attention_factor"
     )
     assert "constants" in found["range"]["meaning"]
 
@@ -194,8 +195,8 @@ def test_a_designers_choices_are_not_doubts():
 
 def test_what_is_set_keeps_its_value_in_the_draws():
     case = case_of("h100_sxm", *LLAMA, CHOICES)
-    free, fixed = ranges.spread(case), ranges.spread(case, ["style.framework.kernel_factor"])
-    assert "style.framework.kernel_factor" not in fixed.quantiles
+    free, fixed = ranges.spread(case), ranges.spread(case, ["style.framework.attention_factor"])
+    assert "style.framework.attention_factor" not in fixed.quantiles
     widths = [np.ptp(found.goals["user_tokens_per_s"]) for found in (free, fixed)]
     assert widths[1] < widths[0]
 

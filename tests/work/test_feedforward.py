@@ -88,6 +88,18 @@ def test_the_fullest_chip_holds_whole_experts(parted):
     assert float(experts.stored_values / experts.read_values) == pytest.approx(5 / 4.8)
 
 
+@pytest.mark.parametrize(("split", "chips"), [
+    ({"tp": 8, "ep": 8}, 8), ({"tp": 2, "dp": 4, "ep": 8}, 2), ({"dp": 8, "ep": 8}, 1),
+    ({"dp": 8, "ep": 1}, 8),
+])  # fmt: skip
+def test_shared_experts_are_sliced_over_a_rank_however_far_routed_ones_are_spread(
+    split, chips, parted
+):
+    ops = ops_of(network.MixtureOfExperts, parted(sequences=8.0, **split))
+    shared = next(op for op in ops if op.name == "shared_expert")
+    assert float(shared.read_values) == pytest.approx(3 * 512 * 128 / chips)
+
+
 # --- what must travel ----------------------------------------------------------------------------
 
 ROW = 512.0  # bytes of one token
