@@ -134,9 +134,9 @@ def pymoo(study, evaluators, seed: int, seconds: float) -> Clock:
 
 def reference(study, evaluators, polishers, rounds: int) -> Archive:
     """A long gradient search: three times the aims, all explored, twice the starts, two seeds."""
-    kept = {name: getattr(warm, name) for name in ("GAPS", "STARTS", "LEVELS", "EXPLORED")}
+    kept = {name: getattr(warm, name) for name in ("AIMS", "STARTS", "LEVELS", "EXPLORED")}
     found = Archive(study.reference_point)
-    warm.GAPS, warm.STARTS, warm.LEVELS, warm.EXPLORED = 150, 60, 40, 1
+    warm.AIMS, warm.STARTS, warm.LEVELS, warm.EXPLORED = 150, 60, 40, 1
     for seed in (90001, 90002):
         phase = warm.Warm(evaluators, polishers, study, seed)
         phase.run(rounds, lambda number, front: print(f"  {number} {front.hypervolume:.4f}"))

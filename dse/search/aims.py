@@ -1,4 +1,4 @@
-"""What designs are polished for: one goal at levels of the others, spread or laid into gaps.
+"""What designs are polished for: one goal at levels of the others, spread or laid along a front.
 
 Goals are natural logarithms. Of two goals a front is a curve: levels of the first, the second
 maximized. Of more it is a surface: levels of all goals but one that changes from aim to aim.
@@ -66,16 +66,26 @@ def spread(low: np.ndarray, high: np.ndarray, count: int, rng) -> list[Aim]:
     return [level_aim(with_one_free(at, goal)) for at, goal in zip(levels, free, strict=True)]
 
 
-def into_gaps(front: np.ndarray, count: int, rng) -> list[Aim]:
-    """Aims into the gaps of a front ``[point, goal]``, more of them into larger ones."""
-    if front.shape[1] == 2:
-        return [level_aim(np.array([at, -np.inf])) for at in gap_levels(front, count)]
+def along(front: np.ndarray, count: int, rng) -> list[Aim]:
+    """Aims along a front ``[point, goal]``: of two goals evenly, of more into the widest gaps.
+
+    What has no gaps is not therefore as good as can be, and blends fill gaps for less.
+    """
     if len(front) < 2:
         return [level_aim(with_one_free(point, front.shape[1] - 1)) for point in front]
+    if front.shape[1] == 2:
+        return [level_aim(np.array([at, -np.inf])) for at in levels_along(front, count, rng)]
     one, other = _gaps(front, count, rng)
     levels = front[one] + rng.uniform(size=(len(one), 1)) * (front[other] - front[one])
     free = rng.integers(front.shape[1], size=len(one))
     return [level_aim(with_one_free(at, goal)) for at, goal in zip(levels, free, strict=True)]
+
+
+def levels_along(front: np.ndarray, count: int, rng) -> np.ndarray:
+    """Levels of the first goal evenly along a front that is sorted by it, from a random start."""
+    steps = np.abs(np.diff(front, axis=0)) / np.maximum(np.ptp(front, axis=0), 1e-12)
+    way = np.concatenate([[0.0], np.cumsum(steps.sum(axis=1))])
+    return np.interp((np.arange(count) + rng.uniform()) / count * way[-1], way, front[:, 0])
 
 
 def widest_gaps(front: np.ndarray, count: int, rng) -> np.ndarray:
@@ -111,21 +121,3 @@ def _gaps(front: np.ndarray, count: int, rng) -> tuple[np.ndarray, np.ndarray]:
     _, first = np.unique(pairs, axis=0, return_index=True)
     chosen = pairs[np.sort(first)[:count]]
     return chosen[:, 0], chosen[:, 1]
-
-
-def gap_levels(front: np.ndarray, count: int) -> np.ndarray:
-    """Levels of the first goal inside the gaps of a front, more of them in larger gaps.
-
-    A gap between neighbors ``dx`` and ``dy`` apart costs up to ``dx dy`` of hypervolume; one cut
-    into n + 1 costs a share ``1 / (n + 1)`` of that, so each level goes where it saves most.
-    """
-    if len(front) < 2:
-        return front[:, 0]
-    areas = np.diff(front[:, 0]) * -np.diff(front[:, 1])
-    cuts = np.zeros(len(areas), int)
-    for _ in range(count):
-        cuts[np.argmax(areas / ((cuts + 1) * (cuts + 2)))] += 1
-    return np.concatenate([
-        low + (high - low) * np.arange(1, n + 1) / (n + 1)
-        for low, high, n in zip(front[:-1, 0], front[1:, 0], cuts, strict=True)
-    ])  # fmt: skip

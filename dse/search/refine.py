@@ -21,7 +21,7 @@ from dse.search.polish import PENALTY, SAFETY, Aims, Polisher
 ROUNDS = 6
 REACH = 0.15  # of a step, in the unit cube
 STIFFNESS = 5.0  # of the pull to the best place at first: a slope of one moves 0.2 of the unit cube
-SOFTER, STIFFER = 0.7, 2.0  # its change where a step succeeds, and where it fails
+SOFTER, STIFFER = 0.6, 2.0  # its change where a step succeeds, and where it fails
 FAR_OFF = 1e3  # what an undefined logarithm or slope is taken for
 NEAR = 0.5  # natural logarithm: a limit further from binding is taken to stay where it is
 REMEMBERED = 4  # places whose tangents a program holds

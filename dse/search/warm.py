@@ -3,10 +3,10 @@
 Random designs of every family are swept over the whole deployment grid. For each aim (a level that
 one goal must keep while the other is maximized) the most promising pairs of hardware and deployment
 of all families are polished in stages that fewer and fewer pass, and the best swept again. Aims are
-first spread over the whole range of the goals, then laid into the gaps that the front still has. At
-some of these, and at the ends, other deployments and whole numbers are tried (`dse.search.pool`);
-at the others the designs beside the gap are refined as they are. Blends of neighbors on the front
-fill what gaps are left: the model is nearly convex.
+first spread over the range of the goals, then laid along the front. At some of these, and at the
+ends, other deployments and whole numbers are tried (`dse.search.pool`); at all of them the designs
+beside the aim are refined as they are. Blends of neighbors on the front fill what gaps are left:
+the model is nearly convex.
 """
 
 import os
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dse.search.aims import Aim, ends, into_gaps, level_aim, spread, together, widest_gaps
+from dse.search.aims import Aim, along, ends, level_aim, spread, together, widest_gaps
 from dse.search.archive import Archive, Row, nondominated
 from dse.search.batch import Evaluator
 from dse.search.polish import FAR, Aims, Pace, Polisher
@@ -27,7 +27,7 @@ from dse.search.sweeps import Sweep, sweep
 
 STARTS = 24  # random designs of each family
 LEVELS = 20  # first aims, over the whole range
-GAPS = 48  # later aims, laid into the gaps of the front
+AIMS = 48  # later ones, laid along the front
 EXPLORED = 2  # one of so many of them is tried with other deployments
 ROUNDS = 6
 BEYOND = 0.15  # of the range of random designs: how far the first aims reach beyond it
@@ -35,7 +35,7 @@ DEPLOYMENTS = 3  # best ones, tried for each aim
 TRIED_AT_ENDS = (96, 48, 12)  # deployments tried there in the first, second and later rounds
 FORGIVEN = 0.15  # natural logarithm: a family so far behind the front is still tried in round two
 WIDEST = 40  # gaps between designs of one family that are filled with blends, and
-BLENDINGS = 2  # how often
+BLENDINGS = 3  # how often
 SERVED = 6  # rounds of refinement of a design for a level
 LN10 = np.log(10.0)
 
@@ -128,7 +128,7 @@ class Warm:
         for name, pool in self.pools.items():
             self._keep(name, self._sweep(pool, self._starts(name, pool)))
         for number in range(rounds):
-            aims = self._first_aims() if number == 0 else self._gap_aims()
+            aims = self._first_aims() if number == 0 else self._later_aims()
             self._round(aims, number)
             if number == 1:
                 for pool in self.pools.values():
@@ -157,7 +157,7 @@ class Warm:
         for stage in sifting:
             moving = self._moved(moving, aims, fronts, stage)
         if number:
-            moving = _joined(moving, self._beside_gaps(aims))
+            moving = _joined(moving, self._beside(aims))
         for name, found in self._moved(moving, aims, fronts, last).items():
             swept = self._sweep(self.pools[name], found.tries.shares)
             self._keep(name, swept, fresh=number == 0)
@@ -178,7 +178,7 @@ class Warm:
             found[name] = Moving(all_of(tries, len(pool.axes)), of_aim)
         return {name: moving for name, moving in found.items() if len(moving.of_aim)}
 
-    def _beside_gaps(self, aims: list[Aim]) -> dict[str, Moving]:
+    def _beside(self, aims: list[Aim]) -> dict[str, Moving]:
         """The designs of the front on both sides of each aim, and at its ends, as they are."""
         found: dict[str, list[tuple[Row, int]]] = {}
         for index, aim in enumerate(aims):
@@ -272,10 +272,10 @@ class Warm:
         highs = [pool.swept.goals.max(axis=(1, 2)) for pool in self.pools.values()]
         return low, np.maximum(np.max(highs, axis=0).astype(float), low + 1)
 
-    def _gap_aims(self) -> list[Aim]:
+    def _later_aims(self) -> list[Aim]:
         front = self.archive.points * LN10
-        count, asked = GAPS * (front.shape[1] - 1), self._asked(front[:, 0])
-        return [*into_gaps(front[asked], count, self._rng), *ends(front.shape[1])]
+        count, asked = AIMS * (front.shape[1] - 1), self._asked(front[:, 0])
+        return [*along(front[asked], count, self._rng), *ends(front.shape[1])]
 
     def _asked(self, levels: np.ndarray) -> np.ndarray:
         """Which levels of the first goal lie in the part that is asked for, and next to it.

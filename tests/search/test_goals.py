@@ -98,7 +98,7 @@ def test_the_point_told_keeps_the_levels_and_is_best_in_what_is_free():
 
 def test_aims_into_the_gaps_of_a_surface_lie_between_neighbors():
     front = np.log(sphere(60) + 0.1)
-    found = aims.into_gaps(front, 20, np.random.default_rng(1))
+    found = aims.along(front, 20, np.random.default_rng(1))
     assert len(found) == 20
     for aim in found:
         assert np.isneginf(aim.levels).sum() == 1

@@ -1,6 +1,7 @@
 """Gradients in a search: polish, refinement, the phase before the first trial."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -70,12 +71,12 @@ def test_what_is_told_is_the_polished_design(refined_run):
         assert trial.values == pytest.approx(goals, abs=1e-5)
 
 
-def test_levels_go_where_gaps_cost_most():
-    """Gaps of 1 x 1 and 1 x 3 share four levels one to three; both ends stay out."""
+def test_levels_along_a_front_by_hand():
+    """Steps of 1/2 + 1/4 and 1/2 + 3/4 of the ranges: two units of way, four levels half apart."""
     front = np.array([[0.0, 4.0], [1.0, 3.0], [2.0, 0.0]])
-    levels = aims.gap_levels(front, 4)
-    assert ((levels > 0) & (levels < 1)).sum() == 1
-    assert ((levels > 1) & (levels < 2)).sum() == 3
+    middle = SimpleNamespace(uniform=lambda: 0.5)
+    levels = aims.levels_along(front, 4, middle)
+    assert levels == pytest.approx([0.25 / 0.75, 1, 1 + 0.5 / 1.25, 1 + 1 / 1.25])
 
 
 def test_the_widest_gaps_by_hand():
