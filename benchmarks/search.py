@@ -225,9 +225,8 @@ def main() -> None:
             long.add(clock.archive.points, clock.archive.rows)
     best = archive.hypervolume(long.points, long.reference)
     recorded = tomllib.loads(RECORDED.read_text()).get(asked.study, {}).get("hypervolume")
-    print(
-        f"reference hypervolume {best:.4f} (recorded: {recorded}); {asked.seconds:g} CPU-s each, {asked.seeds} seeds"
-    )
+    print(f"reference hypervolume {best:.4f} (recorded: {recorded})")
+    print(f"{asked.seconds:g} CPU-s each, {asked.seeds} seeds")
     curves = {name: [clock.curve for clock in clocks] for name, clocks in runs.items()}
     print(table(curves, best, asked.seconds))
     if asked.output:
