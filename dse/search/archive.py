@@ -47,6 +47,18 @@ class Archive:
         self.points = points[kept]
         self.rows = [rows[i] for i in kept]
 
+    def beats(self, points: np.ndarray) -> np.ndarray:
+        """Which points a design of the archive equals or beats in both goals.
+
+        A sieve before many compete: of more than two goals it holds none back.
+        """
+        if len(self.reference) != 2 or not self.rows:
+            return np.zeros(len(points), bool)
+        # Sorted by the first goal, the archive falls in the second.
+        first = np.searchsorted(self.points[:, 0], points[:, 0])
+        second = np.append(self.points[:, 1], -np.inf)
+        return points[:, 1] <= second[first]
+
     @property
     def hypervolume(self) -> float:
         """Volume in log10 of the goals between the front and the reference point."""

@@ -48,6 +48,10 @@ class Pool:
         self.evaluator, self.polisher = evaluator, polisher
         self.axes = evaluator.family.axes
         self.points = np.arange(len(evaluator.grid))
+        # How many chips sum attention together, and how many a stage has, [2, point].
+        columns = evaluator.grid.columns
+        groups = columns.tp * columns.kvp, columns.chips / columns.pp
+        self._groups = np.stack([np.asarray(group, float) for group in groups])
         self._some: Some | None = None
         self.swept = Sweep.nothing(evaluator)
 
@@ -110,7 +114,7 @@ class Pool:
             value = axis.from_unit_cube(shares[0, index])
             beside: Any = []
             if axis.is_radix:
-                groups = np.clip(self._groups(points), axis.low, axis.high)
+                groups = np.clip(self._groups[:, points], axis.low, axis.high)
                 # Neighbors reach their whole group, of which two kinds are summed over.
                 kind = 1 if value == groups[1, 0] != groups[0, 0] else 0
                 shares[1:, index] = axis.unit_cube(groups[kind, 1:])
@@ -136,15 +140,9 @@ class Pool:
         """Copies whose radix is the size of a group of the deployment: of attention, or of all."""
         for index, axis in enumerate(self.axes):
             if axis.is_radix:
-                groups = np.clip(self._groups(tries.points), axis.low, axis.high)
+                groups = np.clip(self._groups[:, tries.points], axis.low, axis.high)
                 drawn = rng.integers(0, 2, len(tries.points))
                 copies = tries.shares.copy()
                 copies[:, index] = axis.unit_cube(groups[drawn, np.arange(len(drawn))])
                 return Tries(copies, tries.points)
         return tries.of(slice(0))
-
-    def _groups(self, points: np.ndarray) -> np.ndarray:
-        """How many chips sum attention together, and how many a stage has, ``[2, point]``."""
-        columns = self.evaluator.grid.columns
-        groups = np.stack([columns.tp * columns.kvp, columns.chips / columns.pp])
-        return np.asarray(groups)[:, points]

@@ -230,15 +230,13 @@ class Warm:
 
     def _compete(self, name: str, swept: Sweep, points: np.ndarray) -> None:
         """Let designs of a family, swept on some points of its grid, into the archive."""
-        logs, rows = [np.empty((0, len(self.archive.reference)))], []
-        for index, shares in enumerate(swept.shares):
-            possible = np.flatnonzero(swept.broken[index] <= 0)
-            found = swept.goals[:, index, possible].T / LN10
-            kept = np.flatnonzero(nondominated(found))
-            logs.append(found[kept])
-            values = tuple(shares)
-            rows += [Row(0, name, values, int(points[possible[k]])) for k in kept]
-        self.archive.add(np.concatenate(logs), rows)
+        designs, at = np.nonzero(swept.broken <= 0)
+        found = swept.goals[:, designs, at].T / LN10
+        fresh = np.flatnonzero(~self.archive.beats(found))
+        kept = fresh[nondominated(found[fresh])]
+        values = [tuple(shares) for shares in swept.shares]
+        self.archive.add(found[kept], [Row(0, name, values[designs[k]], int(points[at[k]]))
+                                       for k in kept])  # fmt: skip
 
     def _blend(self) -> None:
         """Fill the widest gaps between designs of a family with what lies between them."""

@@ -1,5 +1,8 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from dse.search import archive
 
@@ -49,3 +52,15 @@ def test_few_points_of_a_dense_front_keep_nearly_all(goals):
 def test_knee_of_a_corner():
     points = np.array([[0.0, 1.0], [0.9, 0.9], [1.0, 0.0]])
     assert archive.knee(points) == 1
+
+
+# Few values, so that some are equal.
+POINTS = arrays(float, st.tuples(st.integers(0, 8), st.just(2)), elements=st.integers(0, 5))
+
+
+@given(POINTS, POINTS)
+def test_the_sieve_holds_back_what_the_archive_beats_and_nothing_else(first, second):
+    held = archive.Archive((1.0, 1.0))
+    held.add(first, [archive.Row(0, "a", (), i) for i in range(len(first))])
+    beaten = (held.points[None] >= second[:, None]).all(axis=2).any(axis=1)
+    assert np.array_equal(held.beats(second), beaten)
