@@ -165,8 +165,8 @@ def _solved(families: list[_Programs]) -> list[np.ndarray]:
     rows = max(programs.limits.shape[1] for programs in families)
     variables = max(programs.cost.shape[1] for programs in families)
     padded = [programs.padded(rows, variables) for programs in families]
-    cost, *others, pull = (np.concatenate(part) for part in zip(*padded, strict=True))
-    found = minimize(cost, *others, PENALTY, pull, ACCURACY).x
+    every = _Programs(*(np.concatenate(part) for part in zip(*padded, strict=True)))
+    found = minimize(*every[:-1], PENALTY, every.pull, ACCURACY).x
     counts = np.cumsum([len(programs.cost) for programs in families])[:-1]
     return [steps[:, : programs.cost.shape[1] - 1]
             for steps, programs in zip(np.split(found, counts), families, strict=True)]  # fmt: skip
