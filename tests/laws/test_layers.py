@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).parents[2] / "dse"
 FILES = sorted(path for path in ROOT.rglob("*.py") if "_specs" not in path.parts)
 # A part imports its own files and lower layers; work and resources share a layer.
 LAYERS = [
-    {"units", "smooth", "compile_cache", "interpreter"},
+    {"units", "smooth", "compile_cache", "compiled", "interpreter"},
     {"specs"},
     {"work", "resources", "extensions"},
     {"estimate"},
