@@ -189,6 +189,7 @@ def work(settings: Settings, place: str) -> None:
     except Exception as error:
         code = FAILED
         _say(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # on its way out there is nothing to interrupt
     sys.exit(code)
 
 
