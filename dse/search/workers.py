@@ -140,6 +140,7 @@ class Crew:
                 self._hire(view, place, workers)
                 self._collect(view)
                 time.sleep(POLL_S)
+            self._join()  # no island waits, so they end by themselves
         finally:
             self._dismiss()
             self.finish()
@@ -182,13 +183,17 @@ class Crew:
         """End every worker; each leaves its island to others, or is made to."""
         for process in self._processes:
             process.terminate()
-        last = time.monotonic() + LEAVE_S
+        self._join()
         for process in self._processes:
-            process.join(max(last - time.monotonic(), 0.0))
             if process.exitcode is None:
                 process.kill()
                 process.join()
         self.shared.reap(self.shared.view(), self._names(self._processes))
+
+    def _join(self) -> None:
+        last = time.monotonic() + LEAVE_S
+        for process in self._processes:
+            process.join(max(last - time.monotonic(), 0.0))
 
     # --- what was found --------------------------------------------------------------------------
 
