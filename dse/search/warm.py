@@ -27,7 +27,7 @@ from dse.search.sweeps import Sweep, sweep
 
 STARTS = 24  # random designs of each family
 LEVELS = 20  # first aims, over the whole range
-AIMS = 48  # later ones, laid along the front
+AIMS = 52  # later ones, laid along the front
 EXPLORED = 2  # one of so many of them is tried with other deployments
 ROUNDS = 6
 BEYOND = 0.15  # of the range of random designs: how far the first aims reach beyond it
@@ -53,7 +53,7 @@ class Stage(NamedTuple):
     ends: int = 4  # times as many are kept for the ends of the front, on which much hangs
 
 
-FIRST = (Stage(Pace(30, 0.1), 2, 0.7, ends=16), Stage(4, 1, 0.4), Stage(12, 1, np.inf))
+FIRST = (Stage(Pace(30, 0.1), 2, 0.7, ends=16), Stage(4, 1, 0.4), Stage(10, 1, np.inf))
 LATER = (Stage(Pace(24, 0.03), 2, 0.3), Stage(4, 1, 0.05), Stage(12, 1, np.inf))
 
 
