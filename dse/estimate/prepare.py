@@ -121,9 +121,12 @@ def deploy(
             break
     if problems:
         raise SpecError("deployment", problems)
-    return dataclasses.replace(
-        placed, skew=skew.of(model, length_variation(workload, context), placed)
-    ), context
+    return _skewed(placed, model, workload, context), context
+
+
+def _skewed(d: Deployment, model: ModelSpec, workload: Workload, context: Context) -> Deployment:
+    """With the loads of its fullest ranks."""
+    return dataclasses.replace(d, skew=skew.of(model, length_variation(workload, context), d))
 
 
 def unplaced(
@@ -137,9 +140,7 @@ def unplaced(
     if problems:
         return None, problems
     context = context_of(workload, choices.context)
-    return dataclasses.replace(
-        plain, skew=skew.of(model, length_variation(workload, context), plain)
-    ), []
+    return _skewed(plain, model, workload, context), []
 
 
 def at_batches(

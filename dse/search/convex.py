@@ -7,7 +7,6 @@ everywhere. What is left that is not convex is found by test, not assumed.
 """
 
 import dataclasses
-import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -50,6 +49,9 @@ class ConvexForm:
         self.high = np.log([a.high for a in self.axes])
         self.splitter = Splitter(evaluator, self.axes)
         self.limit_names: tuple[str, ...] = ()
+        # The evaluator keeps single precision; bounds are computed in double.
+        leaves, self._structure = jax.tree.flatten((*evaluator.of_study, evaluator.cut.common))
+        self._given = tuple(np.float64(leaf) for leaf in leaves)
         self._compiled = compiled.quick(self._tangents)
         self._values = compiled.quick(self._outputs)
 
@@ -85,13 +87,6 @@ class ConvexForm:
                 found = function(variables[filled].T, deployments, held[:, filled], self._given)
                 parts.append([np.asarray(part)[..., : len(rows)] for part in found])
         return [np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)]
-
-    @functools.cached_property
-    def _given(self):
-        # The evaluator keeps single precision; bounds are computed in double.
-        spec, scenario = self.evaluator.of_study
-        leaves, self._structure = jax.tree.flatten((spec, scenario, self.evaluator.cut.common))
-        return tuple(np.float64(leaf) for leaf in leaves)
 
     def _tangents(self, variables, deployments, held, given):
         def push(tangent):

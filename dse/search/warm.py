@@ -26,7 +26,7 @@ from dse.search.settings import Settings
 from dse.search.sweeps import Sweep, sweep
 
 STARTS = 24  # random designs of each family
-LEVELS = 20  # first aims, over the whole range
+LEVELS = 20  # first aims, half of them levels of either goal
 AIMS = 52  # later ones, laid along the front
 EXPLORED = 2  # one of so many of them is tried with other deployments
 ROUNDS = 6
@@ -102,8 +102,8 @@ def served(polisher: Polisher, swept: Sweep, targets: np.ndarray) -> tuple[np.nd
     each = together([aims[i] for i in of_aim])
     polished = polisher(start, at, each, FAR)
     best = _best_of_each(np.array(of_aim), at, polished.merit, np.ones(len(aims), int))
-    start = Start(polisher, polished.shares[best], at[best], each.of(best))
-    ((moved, _),) = refined([start], SERVED)
+    kept = Start(polisher, polished.shares[best], at[best], each.of(best))
+    ((moved, _),) = refined([kept], SERVED)
     return moved, polished.evaluations
 
 
